@@ -1,6 +1,6 @@
 import type { ObjectStore } from './object-store.ts';
 
-/** What a piece of work cost. Lists and gets are priced apart, see `docs/costs.md`. */
+/** What a piece of work cost. Storage services price lists and gets apart. */
 export interface RequestMeter {
   lists: number;
   gets: number;
