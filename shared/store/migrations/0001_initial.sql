@@ -141,7 +141,13 @@ create table collection_run_table (
   run_id uuid not null references collection_run on delete cascade,
   database_name text collate "C" not null,
   table_name text collate "C" not null,
-  state text not null default 'queued' check (state in ('queued', 'read', 'unchanged', 'failed')),
+  -- queued → read | unchanged | failed. Known tables that the warehouse no longer lists: missing → removed | held, or gone from
+  -- here when a second look finds them.
+  state text not null default 'queued' check (state in ('queued', 'read', 'unchanged', 'failed', 'missing', 'removed', 'held')),
+  -- Which message the table was handed out with; what a lost message is sent again from.
+  batch int not null default 0,
+  -- How often a read was begun: a table whose read ends its process every time is given up.
+  attempts int not null default 0,
   -- ok | degraded | broken as the reader said, when read.
   table_status text,
   error_code text,
@@ -151,7 +157,17 @@ create table collection_run_table (
   finished_at timestamptz,
   primary key (run_id, database_name, table_name)
 );
-create index collection_run_table_open on collection_run_table (run_id) where state = 'queued';
+create index collection_run_table_open on collection_run_table (run_id) where state in ('queued', 'missing');
+
+-- A table that an object event named and nobody has looked at since: while the row is there, more events of that table need
+-- no message of their own. The reader deletes it before it looks.
+create table table_wake (
+  workspace_id int not null,
+  environment_id uuid not null references environment on delete cascade,
+  table_key text collate "C" not null,
+  sent_at timestamptz not null default clock_timestamp(),
+  primary key (environment_id, table_key)
+);
 
 -- One row per (environment, table), never deleted; the term only grows (fencing). table_key is `database.table`.
 create table lease (
@@ -237,6 +253,11 @@ create table table_state (
   partition_count bigint,
   last_commit_at timestamptz,
   collected_at timestamptz not null,
+  -- Tells one life of a table from the next of the same name (its first schema's identity).
+  creation_identity text,
+  -- What the last full read cost: planning cuts batches by it.
+  read_requests int not null default 0,
+  read_bytes bigint not null default 0,
   -- Fencing term of the lease under which this was written.
   lease_term bigint not null default 0
 ) with (fillfactor = 80);
@@ -332,7 +353,7 @@ do $$ declare role_name text; begin
 end $$;
 
 do $$ declare t text; begin
-  foreach t in array array['data_source', 'environment', 'connectivity_test', 'collection_run', 'collection_run_table', 'lease', 'outbox',
+  foreach t in array array['data_source', 'environment', 'connectivity_test', 'collection_run', 'collection_run_table', 'table_wake', 'lease', 'outbox',
     'catalog_database', 'catalog_table', 'table_state', 'table_document', 'table_partition', 'table_search', 'feed_outbox', 'workspace_feed', 'change_feed'] loop
     execute format('alter table %I enable row level security', t);
     execute format('alter table %I force row level security', t);
