@@ -38,6 +38,8 @@ export function openDatabase(url: Secret, options: { maxConnections?: number; st
   });
   // An idle connection that the server closes must not end the process; the next query opens another.
   pool.on('error', () => {});
+  // Nor one that is cut while its transaction waits for something else; its next statement fails and says so.
+  pool.on('connect', (client) => client.on('error', () => {}));
 
   async function transaction<T>(begin: string, values: unknown[], work: (tx: Transaction) => Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt++) {
