@@ -119,6 +119,8 @@ create table collection_run (
   requested_tables jsonb,
   databases_found int,
   tables_found int,
+  -- Planning is tried again when the store does not answer; then the run fails.
+  plan_attempts int not null default 0,
   -- Requests and bytes of planning; those of tables stand with the tables.
   plan_requests int not null default 0,
   plan_bytes bigint not null default 0,
