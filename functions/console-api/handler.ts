@@ -1,0 +1,44 @@
+import { z } from 'zod';
+import { Secret } from '../../shared/credentials/secret.ts';
+import type { Call } from '../../shared/fc/context.ts';
+import { httpHandler } from '../../shared/fc/http-handler.ts';
+import { instanceDatabase } from '../../shared/fc/instance.ts';
+import { openMnsQueue } from '../../shared/queue/mns.ts';
+import { type App, createApp, type Deps } from './app.ts';
+
+/** HTTP: everything that people and programs ask of the data map. */
+
+const Env = z.object({
+  DATABASE_URL: z.string().min(1),
+  DATAMAP_ENCRYPTION_KEY: z
+    .string()
+    .refine((text) => Buffer.from(text, 'base64').length === 32, 'must be 32 bytes in base64: openssl rand -base64 32'),
+  DATAMAP_ACCOUNT_ID: z.string().min(1),
+  DATAMAP_MNS_ENDPOINT: z.url(),
+  DATAMAP_STS_ENDPOINT: z.string().default(''),
+  DATAMAP_ALLOWED_ENDPOINTS: z.string().default(''),
+});
+type Env = z.infer<typeof Env>;
+
+export const handler = httpHandler({ env: Env, build, fetch: run });
+
+export function build(env: Env, call: Call): Deps {
+  return {
+    database: instanceDatabase(env.DATABASE_URL),
+    encryptionKey: new Secret(env.DATAMAP_ENCRYPTION_KEY),
+    accountId: env.DATAMAP_ACCOUNT_ID,
+    allowedEndpoints: env.DATAMAP_ALLOWED_ENDPOINTS.split(',').flatMap((text) => (text.trim() === '' ? [] : [text.trim()])),
+    ...(env.DATAMAP_STS_ENDPOINT !== '' && { stsEndpoint: env.DATAMAP_STS_ENDPOINT }),
+    ...(call.credentials && {
+      queue: openMnsQueue({ endpoint: env.DATAMAP_MNS_ENDPOINT, accountId: env.DATAMAP_ACCOUNT_ID, keys: call.credentials }),
+    }),
+  };
+}
+
+let app: App | undefined;
+
+/** The routes are made once per instance; what they work with comes with each request. */
+export async function run(request: Request, deps: Deps, call: Call): Promise<Response> {
+  app ??= createApp();
+  return app.fetch(request, { deps, call });
+}
