@@ -3,7 +3,14 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { FunctionConfig } from './deployment.ts';
 import { functionEnvironment } from './environment.ts';
-import { type FunctionKeys, type Instance, type Invocation, startInstance } from './instance.ts';
+import {
+  type FunctionKeys,
+  type Instance,
+  InstanceGone,
+  type Invocation,
+  type InvocationContext,
+  startInstance,
+} from './instance.ts';
 
 export interface PoolOptions {
   config: FunctionConfig;
@@ -37,6 +44,7 @@ export interface FunctionPool {
 
 /** So many invocations may wait; the cloud answers 429 beyond its limits. */
 const MAX_WAITING = 1_000;
+const MAX_STARTS = 3;
 
 export class Throttled extends Error {}
 
@@ -48,10 +56,20 @@ export function openFunctionPool(options: PoolOptions): FunctionPool {
   /** The one used last is taken first, so that the others grow old and end. */
   const idle: { instance: Instance; reap: NodeJS.Timeout }[] = [];
   const line: (() => void)[] = [];
+  let starting = 0;
   let running = 0;
   let draining = false;
 
   async function start(): Promise<Instance> {
+    starting++;
+    try {
+      return await startOne();
+    } finally {
+      starting--;
+    }
+  }
+
+  async function startOne(): Promise<Instance> {
     const file = ['mjs', 'js', 'cjs'].map((end) => join(codeDir, `${fileName}.${end}`)).find(existsSync);
     if (!file) throw new Error(`${config.code}/${fileName}.mjs is not there: build the functions first`);
     const instanceId = `c-${randomBytes(8).toString('hex')}`;
@@ -88,14 +106,28 @@ export function openFunctionPool(options: PoolOptions): FunctionPool {
         clearTimeout(free.reap);
         return free.instance;
       }
-      if (living.size < options.maxInstances) return start();
+      if (living.size + starting < options.maxInstances) return start();
       if (line.length >= MAX_WAITING) throw new Throttled(`${config.functionName} has ${MAX_WAITING} invocations waiting`);
       await new Promise<void>((resolve) => line.push(resolve));
     }
   }
 
+  /** An instance may end while it waits for work; then the event goes to another. */
+  async function invokeOnLiving(event: Buffer, context: InvocationContext): Promise<Invocation> {
+    for (let attempt = 1; ; attempt++) {
+      const instance = await acquire();
+      try {
+        const invocation = await instance.invoke(event, context);
+        giveBack(instance);
+        return invocation;
+      } catch (error) {
+        if (!(error instanceof InstanceGone) || attempt === MAX_STARTS) throw error;
+      }
+    }
+  }
+
   function giveBack(instance: Instance): void {
-    if (!living.has(instance)) return;
+    if (!instance.alive()) return;
     if (draining) {
       instance.kill();
       return;
@@ -112,9 +144,8 @@ export function openFunctionPool(options: PoolOptions): FunctionPool {
       if (draining) throw new Throttled('the platform is stopping');
       running++;
       try {
-        const instance = await acquire();
         const credentials = config.role ? await options.keysOf(config.role) : undefined;
-        const invocation = await instance.invoke(event, {
+        return await invokeOnLiving(event, {
           requestId,
           region: config.region,
           accountId: options.accountId,
@@ -130,14 +161,12 @@ export function openFunctionPool(options: PoolOptions): FunctionPool {
           tracing: { spanContext: '', jaegerEndpoint: '', spanBaggages: {} },
           retryCount,
         });
-        giveBack(instance);
-        return invocation;
       } finally {
         running--;
       }
     },
     async warm() {
-      if (!draining && living.size === 0) giveBack(await start());
+      if (!draining && living.size + starting === 0) giveBack(await start());
     },
     processes: () => [...living].flatMap((instance) => instance.pid ?? []),
     busy: () => running,

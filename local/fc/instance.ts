@@ -52,11 +52,16 @@ export interface InstanceOptions {
 export interface Instance {
   id: string;
   pid: number | undefined;
+  /** Throws InstanceGone when the process ended before it got the event. */
   invoke(event: Buffer, context: InvocationContext): Promise<Invocation>;
+  /** False once it has ended or is being ended. */
+  alive(): boolean;
   /** Called when the process is gone, whoever ended it. */
   onExit(listener: () => void): void;
   kill(): void;
 }
+
+export class InstanceGone extends Error {}
 
 const LOG_TAIL_CHARS = 4_096;
 const MEMORY_CHECK_MS = 250;
@@ -78,6 +83,7 @@ export function startInstance(options: InstanceOptions): Instance {
   });
   let current: { requestId: string; tail: string } | undefined;
   let exited: string | undefined;
+  let dying = false;
   let settle: ((message: FromRunner | { kind: 'gone' } | { kind: 'timeout' } | { kind: 'memory' }) => void) | undefined;
   const listeners: (() => void)[] = [];
 
@@ -106,11 +112,11 @@ export function startInstance(options: InstanceOptions): Instance {
     const loading = setTimeout(() => child.kill('SIGKILL'), LOAD_TIMEOUT_MS);
     await ready;
     clearTimeout(loading);
+    if (exited !== undefined) throw new InstanceGone(`the process ended before it got the event (${exited})`);
     const outcome = new Promise<Parameters<NonNullable<typeof settle>>[0]>((resolve) => {
       settle = resolve;
-      if (exited !== undefined) resolve({ kind: 'gone' });
     });
-    if (exited === undefined) child.send({ kind: 'invoke', event, context }, () => {});
+    child.send({ kind: 'invoke', event, context }, () => {});
     const timeout = setTimeout(() => settle?.({ kind: 'timeout' }), timeoutMs);
     const memoryWatch = watchMemory(child, memoryMb, () => settle?.({ kind: 'memory' }));
     const message = await outcome;
@@ -119,7 +125,7 @@ export function startInstance(options: InstanceOptions): Instance {
     settle = undefined;
     const done = current;
     current = undefined;
-    if (message.kind === 'timeout' || message.kind === 'memory') child.kill('SIGKILL');
+    if (message.kind === 'timeout' || message.kind === 'memory') kill();
     return {
       requestId: context.requestId,
       instanceId: options.instanceId,
@@ -145,12 +151,18 @@ export function startInstance(options: InstanceOptions): Instance {
     }
   }
 
+  function kill(): void {
+    dying = true;
+    child.kill('SIGKILL');
+  }
+
   return {
     id: options.instanceId,
+    alive: () => !dying && exited === undefined,
     pid: child.pid,
     invoke,
     onExit: (listener) => (exited === undefined ? void listeners.push(listener) : listener()),
-    kill: () => void child.kill('SIGKILL'),
+    kill,
   };
 }
 

@@ -125,7 +125,7 @@ function toCloudEvent(
   const data = {
     requestId: randomUUID(),
     messageId: message.messageId,
-    messageBody: source.IsBase64Decode ? Buffer.from(message.body, 'base64').toString('utf8') : message.body,
+    messageBody: source.IsBase64Decode ? decodeBody(message.body) : message.body,
   };
   if (trigger.triggerConfig.eventSinkConfig.deliveryOption.eventSchema === 'RawData') return data;
   const time = new Date(message.enqueuedAtMs).toISOString();
@@ -145,4 +145,9 @@ function toCloudEvent(
     aliyunpublishaddr: '127.0.0.1',
     data,
   };
+}
+
+/** A body that is not base64 passes as it is, so that the function can refuse it and nothing is lost. */
+function decodeBody(body: string): string {
+  return /^[A-Za-z0-9+/]*={0,2}$/.test(body) && body.length % 4 === 0 ? Buffer.from(body, 'base64').toString('utf8') : body;
 }
