@@ -29,15 +29,29 @@ export interface ObjectIdentity {
   kind: ObjectKind;
 }
 
-/**
- * Commits, alters, tags, rollbacks and expiry show in these. Manifests and data come before the commit and may belong to
- * one that fails; statistics and indexes are named by a snapshot; consumers are rewritten at every checkpoint of every
- * reader and are refreshed by sweeps.
- */
-const MAP_CHANGING: ReadonlySet<ObjectKind> = new Set(['schema', 'snapshot', 'hint', 'tag', 'partition-done']);
+/** What an object of a kind means to the map. */
+export type Effect =
+  /** Schemas and snapshots: a probe of the table shows whether anything is new. */
+  | 'probe'
+  /** Not to be seen by a probe: tags, and everything of a branch. */
+  | 'reread'
+  /**
+   * Manifests and data come before the commit and may belong to one that fails; statistics and indexes are named by a
+   * snapshot; consumers are rewritten at every checkpoint of every reader, and sweeps are enough for them.
+   */
+  | 'none';
 
-export function changesMap(kind: ObjectKind): boolean {
-  return MAP_CHANGING.has(kind);
+export function effectOf({ kind, branch }: ObjectIdentity): Effect {
+  switch (kind) {
+    case 'schema':
+    case 'snapshot':
+    case 'hint':
+      return branch === undefined ? 'probe' : 'reread';
+    case 'tag':
+      return 'reread';
+    default:
+      return 'none';
+  }
 }
 
 /** `warehousePrefix` ends in `/` or is empty. Undefined for keys outside any table of that warehouse. Never throws. */

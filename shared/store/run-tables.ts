@@ -29,8 +29,7 @@ export async function handOut(
   const inserted = await tx.query<{ database_name: string; table_name: string; batch: number }>(
     `insert into collection_run_table (workspace_id, run_id, database_name, table_name, batch)
      select $1, $2, d, t, b from unnest($3::text[], $4::text[], $5::int[]) as handed(d, t, b)
-     on conflict (run_id, database_name, table_name) do update set state = 'queued', batch = excluded.batch
-       where collection_run_table.state = 'missing'
+     on conflict (run_id, database_name, table_name) do nothing
      returning database_name, table_name, batch`,
     [tx.workspaceId, run.id, numbered.map((n) => n.database), numbered.map((n) => n.table), numbered.map((n) => n.batch)],
   );
@@ -103,7 +102,7 @@ export async function beginRead(tx: TenantTransaction, runId: string, { database
 }
 
 export interface TableOutcome {
-  state: 'read' | 'unchanged' | 'failed' | 'removed';
+  state: 'read' | 'unchanged' | 'failed';
   tableStatus?: 'ok' | 'degraded' | 'broken';
   error?: { code: string; message: string };
   requests: number;
@@ -157,7 +156,7 @@ export async function recordUnchanged(
   );
 }
 
-/** Known tables that a complete listing no longer holds; candidates until they are looked for once more. */
+/** Known tables that a complete listing no longer holds; candidates until they are looked for once more at the run's end. */
 export async function addMissing(tx: TenantTransaction, runId: string, tables: readonly TableName[]): Promise<void> {
   await tx.query(
     `insert into collection_run_table (workspace_id, run_id, database_name, table_name, state)
@@ -165,6 +164,16 @@ export async function addMissing(tx: TenantTransaction, runId: string, tables: r
      on conflict (run_id, database_name, table_name) do nothing`,
     [tx.workspaceId, runId, tables.map((table) => table.database), tables.map((table) => table.table)],
   );
+}
+
+/** True when nothing is left to read, but tables were not found. */
+export async function hasOnlyMissing(tx: TenantTransaction, runId: string): Promise<boolean> {
+  const [row] = await tx.query<{ queued: boolean; missing: boolean }>(
+    `select exists (select from collection_run_table where run_id = $1 and state = 'queued') as queued,
+       exists (select from collection_run_table where run_id = $1 and state = 'missing') as missing`,
+    [runId],
+  );
+  return row!.missing && !row!.queued;
 }
 
 export async function listMissing(tx: TenantTransaction, runId: string, limit: number): Promise<TableName[]> {
@@ -191,6 +200,40 @@ export async function settleMissing(
   );
 }
 
+/** It is there after all: back to the readers. */
+export async function requeueMissing(
+  tx: TenantTransaction,
+  run: { id: string; environmentId: string },
+  name: TableName,
+): Promise<void> {
+  const rows = await tx.query<{ database_name: string; table_name: string; batch: number }>(
+    `update collection_run_table set state = 'queued'
+     where run_id = $1 and database_name = $2 and table_name = $3 and state = 'missing'
+     returning database_name, table_name, batch`,
+    [run.id, name.database, name.table],
+  );
+  await sendBatches(tx, run, rows, QUEUES.tableBulk);
+}
+
+/** A look found no table behind a name that was handed out: a known one may be gone, any other folder is none of ours. */
+export async function recordAbsent(
+  tx: TenantTransaction,
+  runId: string,
+  { database, table }: TableName,
+  outcome: { isKnown: boolean; requests: number },
+): Promise<void> {
+  await tx.query(
+    outcome.isKnown
+      ? `update collection_run_table set state = 'missing', requests = requests + $4
+         where run_id = $1 and database_name = $2 and table_name = $3 and state = 'queued'`
+      : `with dropped as (
+           delete from collection_run_table where run_id = $1 and database_name = $2 and table_name = $3 and state = 'queued'
+           returning run_id)
+         update collection_run set plan_requests = plan_requests + $4 where id in (select run_id from dropped)`,
+    [runId, database, table, outcome.requests],
+  );
+}
+
 /** How many names of held tables stand on the run itself; all of them are rows of state `held`. */
 const MAX_HELD_NAMES = 1_000;
 
@@ -208,7 +251,7 @@ export async function holdMissing(tx: TenantTransaction, runId: string, reason: 
      where id = $1`,
     [
       runId,
-      `${reason}; nothing was removed. If this is right, remove them by hand, else check the warehouse and its permissions.`,
+      `${reason}; nothing was removed. If this is right, approve the removals, else check the warehouse and its permissions.`,
     ],
   );
 }

@@ -127,11 +127,16 @@ create table collection_run (
   removed int not null default 0,
   -- Tables that would be removed, when phase is needs-approval.
   held_removals jsonb,
+  -- A run whose held removals a person approved: this run may carry them out.
+  approves_run_id uuid,
   error_code text,
   error_message text,
   requested_at timestamptz not null default clock_timestamp(),
   started_at timestamptz,
   planned_at timestamptz,
+  -- Messages sent again because nothing moved.
+  resend_count int not null default 0,
+  resent_at timestamptz,
   finished_at timestamptz
 );
 create index collection_run_by_environment on collection_run (workspace_id, environment_id, requested_at desc);
@@ -143,8 +148,8 @@ create table collection_run_table (
   run_id uuid not null references collection_run on delete cascade,
   database_name text collate "C" not null,
   table_name text collate "C" not null,
-  -- queued → read | unchanged | failed. Known tables that the warehouse no longer lists: missing → removed | held, or gone from
-  -- here when a second look finds them.
+  -- queued → read | unchanged | failed. Known tables that are not found: missing → removed | held at the run's end, or queued
+  -- again when a second look finds them.
   state text not null default 'queued' check (state in ('queued', 'read', 'unchanged', 'failed', 'missing', 'removed', 'held')),
   -- Which message the table was handed out with; what a lost message is sent again from.
   batch int not null default 0,
@@ -167,6 +172,8 @@ create table table_wake (
   workspace_id int not null,
   environment_id uuid not null references environment on delete cascade,
   table_key text collate "C" not null,
+  -- What moved does not show in a probe of schemas and snapshots (tags, branches): the table must be read whole.
+  reread boolean not null default false,
   sent_at timestamptz not null default clock_timestamp(),
   primary key (environment_id, table_key)
 );
@@ -254,7 +261,9 @@ create table table_state (
   file_count bigint,
   partition_count bigint,
   last_commit_at timestamptz,
+  -- When the warehouse was last seen to agree with this row, and when the table was last read whole.
   collected_at timestamptz not null,
+  read_at timestamptz not null default clock_timestamp(),
   -- Tells one life of a table from the next of the same name (its first schema's identity).
   creation_identity text,
   -- What the last full read cost: planning cuts batches by it.

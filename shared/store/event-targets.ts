@@ -1,0 +1,110 @@
+import { CollectionScope } from '../data-source.ts';
+import { parseWarehouse } from '../data-source-rules.ts';
+import { QUEUES } from '../messages.ts';
+import type { TableName } from './collection-runs.ts';
+import type { Database } from './database.ts';
+import { enqueue } from './outbox.ts';
+import { tableKeyOf } from './table-key.ts';
+
+/** Which environments object events may speak of, and what keeps a burst of them to one message. */
+
+export interface EventTarget {
+  workspaceId: number;
+  environmentId: string;
+  region: string;
+  bucket: string;
+  /** Ends in `/` or is empty. */
+  prefix: string;
+  scope: CollectionScope;
+}
+
+/**
+ * Environments of every workspace whose warehouse lies in one of these storage buckets. One that is being tested again is
+ * among them: who reads asks the gate.
+ */
+export async function eventTargets(database: Database, buckets: readonly string[]): Promise<EventTarget[]> {
+  const rows = await database.system((tx) =>
+    tx.query<{ id: string; workspace_id: number; region: string | null; warehouse: string; scope: unknown }>(
+      `select e.id, e.workspace_id, e.region, e.warehouse, e.scope
+       from environment e join data_source s on s.id = e.data_source_id
+       where not s.draft and e.connection_state in ('connected', 'testing') and split_part(e.warehouse, '/', 3) = any($1)`,
+      [buckets],
+    ),
+  );
+  return rows.map((row) => ({
+    workspaceId: row.workspace_id,
+    environmentId: row.id,
+    region: row.region ?? '',
+    scope: CollectionScope.parse(row.scope),
+    ...parseWarehouse(row.warehouse),
+  }));
+}
+
+/** Seconds that a message waits, so that the events of one commit (snapshot, then hint) lead to one look. */
+const BURST_SECONDS = 1;
+/** A mark this old belongs to a message that was lost: the next event sends another. */
+const LOST_AFTER_SECONDS = 60;
+
+export interface Wake extends TableName {
+  workspaceId: number;
+  environmentId: string;
+  /** What moved does not show in a probe of schemas and snapshots. */
+  reread: boolean;
+  /** The earliest event, by the storage service's clock. */
+  eventAt?: Date;
+}
+
+/**
+ * One message for each table that nobody was sent to already. The mark and the message are one transaction, and the reader
+ * takes the mark away before it looks: an event either finds the mark, and the look comes after it, or sends its own message.
+ */
+export async function wakeTables(database: Database, wakes: readonly Wake[]): Promise<number> {
+  if (wakes.length === 0) return 0;
+  const byKey = new Map(wakes.map((wake) => [`${wake.environmentId} ${tableKeyOf(wake)}`, wake]));
+  return database.system(async (tx) => {
+    const all = [...byKey.values()];
+    const marked = await tx.query<{ environment_id: string; table_key: string; is_sent: boolean }>(
+      `insert into table_wake as wake (workspace_id, environment_id, table_key, reread)
+       select w, e, k, r from unnest($1::int[], $2::uuid[], $3::text[], $4::bool[]) as woken(w, e, k, r) order by e, k collate "C"
+       on conflict (environment_id, table_key) do update set reread = wake.reread or excluded.reread,
+         sent_at = case when wake.sent_at < clock_timestamp() - $5 * interval '1 second' then clock_timestamp() else wake.sent_at end
+         where wake.sent_at < clock_timestamp() - $5 * interval '1 second' or excluded.reread and not wake.reread
+       returning environment_id, table_key, sent_at >= transaction_timestamp() as is_sent`,
+      [
+        all.map((wake) => wake.workspaceId),
+        all.map((wake) => wake.environmentId),
+        all.map((wake) => tableKeyOf(wake)),
+        all.map((wake) => wake.reread),
+        LOST_AFTER_SECONDS,
+      ],
+    );
+    const sent = marked.filter((row) => row.is_sent);
+    for (const row of sent) {
+      const {
+        workspaceId,
+        environmentId,
+        database: databaseName,
+        table,
+        eventAt,
+      } = byKey.get(`${row.environment_id} ${row.table_key}`)!;
+      await enqueue(
+        tx,
+        QUEUES.tableEvents,
+        {
+          type: 'table-collection.requested',
+          data: {
+            workspaceId,
+            environmentId,
+            tables: [{ database: databaseName, table }],
+            ...(eventAt && { eventAt: eventAt.toISOString() }),
+          },
+        },
+        { delaySeconds: BURST_SECONDS },
+      );
+    }
+    await tx.query('update environment set last_event_at = clock_timestamp() where id = any($1::uuid[])', [
+      [...new Set(all.map((wake) => wake.environmentId))].sort(),
+    ]);
+    return sent.length;
+  });
+}
