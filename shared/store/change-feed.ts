@@ -13,7 +13,7 @@ export interface Change {
 }
 
 /** Any constant: names the numbering step among the advisory locks of the database. */
-const NUMBERING_LOCK = 7_205_759_404;
+const NUMBERING_LOCK = 7_205_759_406;
 const MAX_ROWS_A_STEP = 5_000;
 
 /**
