@@ -1,0 +1,178 @@
+import { decodeRow } from './binary-row.ts';
+import { Damage } from './damage.ts';
+import { isFileName, manifestKey } from './layout.ts';
+import { MAX_MANIFEST_BYTES } from './limits.ts';
+import { LiveFiles, type PartitionSums } from './live-files.ts';
+import { ADD, DELETE, identityOf, readManifest } from './manifest.ts';
+import { type ManifestMeta, readManifestList } from './manifest-list.ts';
+import { type PartitionNaming, partitionPath } from './partition-path.ts';
+import type { Severity } from './problem.ts';
+import type { Reading } from './reading.ts';
+import type { OnRow } from './rows.ts';
+import type { Snapshot } from './snapshot.ts';
+import type { LiveState, PartitionState } from './table-metadata.ts';
+
+/** Manifests of a snapshot's base and delta lists, read at once. undefined when one of the lists cannot be read: see the problems. */
+export async function manifestsOf(
+  reading: Reading,
+  tableRoot: string,
+  snapshot: Snapshot,
+  severity: Severity,
+): Promise<ManifestMeta[] | undefined> {
+  const lists = await Promise.all([
+    readList(reading, tableRoot, snapshot.baseManifestList, snapshot.baseManifestListSize, severity),
+    readList(reading, tableRoot, snapshot.deltaManifestList, snapshot.deltaManifestListSize, severity),
+  ]);
+  return lists[0] && lists[1] ? [...lists[0], ...lists[1]] : undefined;
+}
+
+export async function readList(
+  reading: Reading,
+  tableRoot: string,
+  name: string,
+  size: bigint | undefined,
+  severity: Severity,
+): Promise<ManifestMeta[] | undefined> {
+  const key = manifestKey(tableRoot, name);
+  if (!isFileName(name)) {
+    reading.problems.add(
+      'manifest-list-unreadable',
+      severity,
+      tableRoot,
+      `expected the name of a manifest list, found ${JSON.stringify(name.slice(0, 200))}`,
+    );
+    return undefined;
+  }
+  return reading.decode(
+    'manifest-list',
+    key,
+    severity,
+    async (bytes) => {
+      // A file cut between two blocks would read well and lack manifests.
+      if (size !== undefined && size !== BigInt(bytes.byteLength))
+        throw new Damage(`${size} bytes as the snapshot says`, `${bytes.byteLength}`);
+      return (await readManifestList(bytes)).manifests;
+    },
+    { maxBytes: MAX_MANIFEST_BYTES },
+  );
+}
+
+/** Reads one manifest; undefined, and a problem, when it is gone, damaged, or holds other entries than its list says. */
+export function readListedManifest(
+  reading: Reading,
+  tableRoot: string,
+  meta: ManifestMeta,
+  severity: Severity,
+  onEntry: OnRow,
+  keep = false,
+): Promise<true | undefined> {
+  const decode = async (bytes: Uint8Array): Promise<true> => {
+    let added = 0;
+    let deleted = 0;
+    await readManifest(bytes, (slots) => {
+      if (slots[0] === ADD) added++;
+      else deleted++;
+      onEntry(slots);
+    });
+    if (added !== meta.addedFiles || deleted !== meta.deletedFiles) {
+      throw new Damage(
+        `${meta.addedFiles} ADD and ${meta.deletedFiles} DELETE entries as its list says`,
+        `${added} and ${deleted}`,
+      );
+    }
+    return true;
+  };
+  return reading.decodeManifest(manifestKey(tableRoot, meta.fileName), meta.fileSize, severity, decode, keep);
+}
+
+/**
+ * Live files of a snapshot: every ADD of its manifests that no DELETE cancels, whatever their order. Manifests with DELETE
+ * entries are read first for the cancelled identities, and again for their ADDs. undefined when any manifest cannot be read:
+ * a partial sum must not be shown as the state.
+ */
+export async function readLiveFiles(
+  reading: Reading,
+  tableRoot: string,
+  manifests: readonly ManifestMeta[],
+  severity: Severity,
+): Promise<LiveFiles | undefined> {
+  const cancelled = new Set<string>();
+  const live = new LiveFiles();
+  const add: OnRow = (slots) => {
+    if (slots[0] === ADD && !(cancelled.size > 0 && cancelled.has(identityOf(slots)))) live.add(slots);
+  };
+  const collect: OnRow = (slots) => {
+    if (slots[0] === DELETE) cancelled.add(identityOf(slots));
+  };
+  const withDeletes = manifests.filter((manifest) => manifest.deletedFiles > 0);
+  const read = (list: readonly ManifestMeta[], onEntry: OnRow, keep = false) =>
+    Promise.all(list.map((manifest) => readListedManifest(reading, tableRoot, manifest, severity, onEntry, keep)));
+  const first = await read(withDeletes, collect, true);
+  if (first.includes(undefined)) return undefined;
+  const second = await read(
+    manifests.filter((manifest) => manifest.addedFiles > 0 || manifest.deletedFiles === 0),
+    add,
+  );
+  return second.includes(undefined) ? undefined : live;
+}
+
+/** Turns sums into the state that people see: typed partitions with their folders, in the order of the folders. */
+export function describeLive(
+  live: LiveFiles,
+  naming: PartitionNaming | undefined,
+  snapshot: Snapshot | undefined,
+  undecodable: (hex: string, error: unknown) => void,
+): LiveState {
+  const records = BigInt(live.total.records);
+  const partitions = [...live.partitions.values()].map((sums) => describePartition(sums, naming, undecodable));
+  partitions.sort((a, b) => compare(a.path ?? '', b.path ?? '') || compare(a.hex, b.hex));
+  return {
+    files: live.total.files,
+    size: BigInt(live.total.size),
+    records,
+    ...(live.deleteRecords === null ? {} : { deleteRecords: BigInt(live.deleteRecords) }),
+    byExtension: live.byExtension,
+    byLevel: live.byLevel,
+    externalPathFiles: live.externalPathFiles,
+    ...(snapshot?.totalRecordCount === undefined ? {} : { totalsMatch: snapshot.totalRecordCount === records }),
+    partitions,
+  };
+}
+
+function describePartition(
+  sums: PartitionSums,
+  naming: PartitionNaming | undefined,
+  undecodable: (hex: string, error: unknown) => void,
+): PartitionState {
+  const hex = Buffer.from(sums.bytes).toString('hex');
+  const partition: PartitionState = {
+    hex,
+    files: sums.files,
+    size: BigInt(sums.size),
+    records: BigInt(sums.records),
+    buckets: [...sums.buckets]
+      .map(([bucket, inBucket]) => ({
+        bucket,
+        files: inBucket.files,
+        size: BigInt(inBucket.size),
+        records: BigInt(inBucket.records),
+      }))
+      .sort((a, b) => a.bucket - b.bucket),
+    totalBuckets: [...sums.totalBuckets].sort((a, b) => a - b),
+    ...(sums.lastCreation === null ? {} : { lastCreationWallClockMillis: BigInt(sums.lastCreation) }),
+  };
+  if (naming === undefined) return partition;
+  try {
+    partition.values = decodeRow(sums.bytes, naming.types);
+    partition.naming = naming;
+    const path = partitionPath(partition.values, naming);
+    if (path !== undefined) partition.path = path;
+  } catch (error) {
+    undecodable(hex, error);
+  }
+  return partition;
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

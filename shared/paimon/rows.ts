@@ -1,0 +1,20 @@
+/**
+ * How the three containers of manifests (Avro, ORC, Parquet) hand over their rows: flat slots, one per wanted column, in
+ * the order asked for. `_FILE._FILE_SIZE` names a nested column. A missing or null column gives null.
+ *
+ * Values: int and boolean as such; long as number, or bigint beyond 2^53; strings; bytes as a view that lives only until the
+ * callback returns; arrays as arrays; records as Maps.
+ */
+export type Slots = Cell[];
+export type Cell = null | number | bigint | boolean | string | Uint8Array | Cell[] | RecordCell;
+export type RecordCell = Map<string, Cell>;
+
+/** Called once a row; the array is reused. */
+export type OnRow = (slots: Slots) => void;
+
+/** What a container was found to be, for people. */
+export interface ContainerInfo {
+  format: 'avro' | 'orc' | 'parquet';
+  codec: string;
+  rows: number;
+}
