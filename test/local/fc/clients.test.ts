@@ -16,7 +16,7 @@ beforeAll(async () => {
 afterAll(() => trial.close());
 
 /** The clients of both API versions, unmodified. */
-const old = (keys: object = { accessKeyID: 'AK', accessKeySecret: 'SK' }) =>
+const old = (keys = { accessKeyID: 'AK', accessKeySecret: 'SK' }) =>
   new Fc2(ACCOUNT, { ...keys, region: 'cn-hangzhou', endpoint: trial.endpoint.url });
 const current = (keys: object = { accessKeyId: 'AK', accessKeySecret: 'SK' }) => {
   return new fc3.default(
