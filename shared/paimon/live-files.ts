@@ -43,7 +43,10 @@ export class LiveFiles {
     const partition = this.#partition(slots[SLOT.partition] as Uint8Array);
     addTo(partition, size, records);
     let inBucket = partition.buckets.get(bucket);
-    if (inBucket === undefined) partition.buckets.set(bucket, (inBucket = { files: 0, size: 0, records: 0 }));
+    if (inBucket === undefined) {
+      inBucket = { files: 0, size: 0, records: 0 };
+      partition.buckets.set(bucket, inBucket);
+    }
     addTo(inBucket, size, records);
     const totalBuckets = slots[SLOT.totalBuckets];
     if (typeof totalBuckets === 'number') partition.totalBuckets.add(totalBuckets);

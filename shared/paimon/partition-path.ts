@@ -66,16 +66,24 @@ function partitionName(value: Value, naming: PartitionNaming, i: number, zoneOff
 
 /** `java.lang.Character.isWhitespace` for every character: other spaces than JavaScript's trim knows. */
 function isBlank(text: string): boolean {
-  return /^[\t-\r\x1c-\x20\u1680\u2000-\u2006\u2008-\u200a\u2028\u2029\u205f\u3000]*$/.test(text);
+  for (const c of text) {
+    const code = c.codePointAt(0)!;
+    const isControl = (code >= 0x09 && code <= 0x0d) || (code >= 0x1c && code <= 0x1f);
+    if (!isControl && !/[ \u1680\u2000-\u2006\u2008-\u200a\u2028\u2029\u205f\u3000]/.test(c)) return false;
+  }
+  return true;
 }
+
+const ESCAPED = new Set('"#%\'*/:=?\\{}[]^\u007f');
 
 /** Escapes as `PartitionPathUtils.escapePathName`: `%` and two upper-case hex digits. */
 export function escapeName(name: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is escaped
-  return name.replace(
-    /[\x00-\x1f\x7f"#%'*/:=?\\{}[\]^]/g,
-    (c) => `%${c.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`,
-  );
+  let escaped = '';
+  for (const c of name) {
+    const code = c.codePointAt(0)!;
+    escaped += code < 0x20 || ESCAPED.has(c) ? `%${code.toString(16).toUpperCase().padStart(2, '0')}` : c;
+  }
+  return escaped;
 }
 
 /** Undoes `escapeName`; a `%` that starts no escape stays. */

@@ -52,7 +52,10 @@ export class SnapshotSums {
     const done = await readListedManifest(this.#reading, this.#tableRoot, meta, 'warning', (slots) => {
       const identity = identityOf(slots);
       let number = this.#identities.get(identity);
-      if (number === undefined) this.#identities.set(identity, (number = this.#identities.size + 1));
+      if (number === undefined) {
+        number = this.#identities.size + 1;
+        this.#identities.set(identity, number);
+      }
       if (slots[SLOT.kind] === ADD) {
         entries.identities.push(number);
         entries.added++;

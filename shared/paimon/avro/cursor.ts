@@ -100,7 +100,8 @@ export class Cursor {
   }
 
   skipBytes(): void {
-    this.at += this.readLength();
+    const length = this.readLength();
+    this.at += length;
   }
 
   readBoolean(): boolean {

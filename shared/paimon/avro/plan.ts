@@ -37,7 +37,11 @@ function planRecord(type: AvroType & { kind: 'record' }, prefix: string, wanted:
     const run = skips;
     skips = [];
     if (run.length === 1) steps.push(run[0]!);
-    else if (run.length > 1) steps.push((cursor) => run.forEach((skip) => skip(cursor)));
+    else if (run.length > 1) {
+      steps.push((cursor) => {
+        for (let i = 0; i < run.length; i++) run[i]!(cursor);
+      });
+    }
   };
   for (const field of type.fields) {
     const step = planField(field.type, prefix + field.name, wanted);
