@@ -1,0 +1,40 @@
+import { cpSync, existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { openDirectoryStore } from '../../shared/object-store/directory.ts';
+import { readTable } from '../../shared/paimon/table.ts';
+import { toDocument } from '../../shared/paimon/table-document.ts';
+import { listDatabases, listTables } from '../../shared/paimon/warehouse.ts';
+import type { Answer } from './api.ts';
+
+/** Copies databases of the sample (all, or those named) into a warehouse folder of its own. */
+export function copySample(into: string, databases?: readonly string[]): void {
+  mkdirSync(into, { recursive: true });
+  for (const name of readdirSync('sample/warehouse'))
+    if (!databases || databases.includes(name.replace(/\.db$/, '')))
+      cpSync(join('sample/warehouse', name), join(into, name), { recursive: true });
+}
+
+/** What a direct read of the folder says of every table, by `database.table`. */
+export async function readDirectly(folder: string): Promise<Map<string, Answer>> {
+  const store = openDirectoryStore(folder);
+  const documents = new Map<string, Answer>();
+  for (const database of (await listDatabases(store, '')).items)
+    for (const table of (await listTables(store, '', database)).items) {
+      const metadata = await readTable(store, { warehousePrefix: '', database, table });
+      documents.set(`${database}.${table}`, JSON.parse(JSON.stringify(toDocument(metadata))));
+    }
+  return documents;
+}
+
+/** Folders below `root` that hold databases: the warehouses of a development set. */
+export function warehousesIn(root: string): string[] {
+  if (!existsSync(root)) return [];
+  const found: string[] = [];
+  for (const entry of readdirSync(root, { withFileTypes: true })) {
+    if (!entry.isDirectory()) continue;
+    const folder = join(root, entry.name);
+    if (readdirSync(folder).some((name) => name.endsWith('.db'))) found.push(folder);
+    else found.push(...warehousesIn(folder));
+  }
+  return found;
+}
