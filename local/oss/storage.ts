@@ -15,13 +15,16 @@ export interface StoredMeta {
   headers?: Record<string, string> | undefined;
 }
 
-/** Bytes `first..last` (inclusive; `last` left out: to the end), or the last `suffix` bytes. */
-export type ByteRange = { first: number; last?: number } | { suffix: number };
+/** Both ends inclusive. */
+export interface ByteRange {
+  first: number;
+  last: number;
+}
 
 export interface StoredBody {
   meta: StoredMeta;
   /** The part that `body` holds, when a range was asked. */
-  range?: { first: number; last: number };
+  range?: ByteRange;
   body: Readable;
 }
 
