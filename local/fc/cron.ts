@@ -64,7 +64,7 @@ function parseField(text: string, min: number, max: number, whole: string, names
   const values = new Set<number>();
   const number = (part: string) => {
     const named = names.indexOf(part.toUpperCase());
-    const value = named >= 0 ? named + firstName : Number(part);
+    const value = named >= 0 ? named + firstName : /^\d+$/.test(part) ? Number(part) : Number.NaN;
     if (!Number.isInteger(value) || value < min || value > max) throw bad(whole, `'${text}' is not within ${min}-${max}`);
     return value;
   };
