@@ -1,5 +1,6 @@
 import { OpenAPIHono } from '@hono/zod-openapi';
-import type { Secret } from '../../shared/credentials/secret.ts';
+import type { KeyRing } from '../../shared/credentials/envelope.ts';
+import type { PermittedEndpoints } from '../../shared/data-source-rules/endpoint.ts';
 import type { Call } from '../../shared/fc/context.ts';
 import type { Queue } from '../../shared/queue/queue.ts';
 import type { Database, TenantTransaction } from '../../shared/store/database.ts';
@@ -14,7 +15,6 @@ import { addCollectionRuns } from './routes/collection-runs.ts';
 import { addConnectivityTests } from './routes/connectivity-tests.ts';
 import { addDataSources } from './routes/data-sources.ts';
 import { addDocs } from './routes/docs.ts';
-import { addFolders } from './routes/folders.ts';
 import { addOperations } from './routes/operations.ts';
 import { addPolicies } from './routes/policies.ts';
 import { addTableParts } from './routes/table-parts.ts';
@@ -27,12 +27,10 @@ export interface Deps {
   database: Database;
   /** Absent where none is reachable: messages then wait in the outbox for the timer. */
   queue?: Queue;
-  /** Key-encryption key, 32 bytes. */
-  encryptionKey: Secret;
+  keyRing: KeyRing;
   accountId: string;
   stsEndpoint?: string;
-  /** What the operator permits beyond Alibaba's own hosts. */
-  allowedEndpoints: readonly string[];
+  permittedEndpoints: PermittedEndpoints;
 }
 
 export interface ConsoleApi {
@@ -77,7 +75,6 @@ export function createApp(): App {
   addDataSources(app);
   addConnectivityTests(app);
   addPolicies(app);
-  addFolders(app);
   addCollectionRuns(app);
   addTables(app);
   addTableParts(app);

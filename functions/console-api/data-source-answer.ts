@@ -64,7 +64,9 @@ export async function dataSourceAnswer(
     filesystem: source.filesystem,
     draft: source.draft,
     version: source.version,
-    environments: Object.fromEntries(source.environments.map((environment) => [environment.name, environmentAnswer(environment)])),
+    environments: Object.fromEntries(
+      source.environments.map((environment) => [environment.name, environmentAnswer(environment)]),
+    ),
     findings: findings ? [...findings] : source.findingsVersion === source.version ? source.findings : null,
     gate: { open, waitingFor: [...waitingFor], reason },
     createdAt: iso(source.createdAt),

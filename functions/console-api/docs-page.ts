@@ -59,7 +59,10 @@ ${[...byTag].map(
 </main></body></html>`;
 }
 
-function operationHtml({ method, path, operation }: { method: string; path: string; operation: Operation }, document: OpenApiDocument): Html {
+function operationHtml(
+  { method, path, operation }: { method: string; path: string; operation: Operation },
+  document: OpenApiDocument,
+): Html {
   const parameters = operation.parameters ?? [];
   const sent = schemaOf(operation.requestBody?.content);
   return html`<details class="operation"><summary><span class="method ${method}">${method.toUpperCase()}</span> <code>${path}</code> <span>${operation.summary ?? ''}</span></summary>

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { Secret } from '../../shared/credentials/secret.ts';
+import { parseKeyRing } from '../../shared/credentials/envelope.ts';
+import { permittedEndpoints } from '../../shared/data-source-rules/endpoint.ts';
 import type { Call } from '../../shared/fc/context.ts';
 import { httpHandler } from '../../shared/fc/http-handler.ts';
 import { instanceDatabase } from '../../shared/fc/instance.ts';
@@ -10,9 +11,7 @@ import { type App, createApp, type Deps } from './app.ts';
 
 const Env = z.object({
   DATABASE_URL: z.string().min(1),
-  DATAMAP_ENCRYPTION_KEY: z
-    .string()
-    .refine((text) => Buffer.from(text, 'base64').length === 32, 'must be 32 bytes in base64: openssl rand -base64 32'),
+  DATAMAP_ENCRYPTION_KEY: z.string().min(1),
   DATAMAP_ACCOUNT_ID: z.string().min(1),
   DATAMAP_MNS_ENDPOINT: z.url(),
   DATAMAP_STS_ENDPOINT: z.string().default(''),
@@ -25,9 +24,9 @@ export const handler = httpHandler({ env: Env, build, fetch: run });
 export function build(env: Env, call: Call): Deps {
   return {
     database: instanceDatabase(env.DATABASE_URL),
-    encryptionKey: new Secret(env.DATAMAP_ENCRYPTION_KEY),
+    keyRing: parseKeyRing(env.DATAMAP_ENCRYPTION_KEY),
     accountId: env.DATAMAP_ACCOUNT_ID,
-    allowedEndpoints: env.DATAMAP_ALLOWED_ENDPOINTS.split(',').flatMap((text) => (text.trim() === '' ? [] : [text.trim()])),
+    permittedEndpoints: permittedEndpoints(env.DATAMAP_ALLOWED_ENDPOINTS),
     ...(env.DATAMAP_STS_ENDPOINT !== '' && { stsEndpoint: env.DATAMAP_STS_ENDPOINT }),
     ...(call.credentials && {
       queue: openMnsQueue({ endpoint: env.DATAMAP_MNS_ENDPOINT, accountId: env.DATAMAP_ACCOUNT_ID, keys: call.credentials }),

@@ -1,4 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto';
+import type { SecretPlace } from '../credentials/envelope.ts';
 import type {
   AccessMode,
   CollectionScope,
@@ -8,7 +9,7 @@ import type {
   EnvironmentInput,
   Finding,
 } from '../data-source.ts';
-import { parseWarehouse } from '../data-source-rules.ts';
+import { parseWarehouse, secretMustBeGivenAgain } from '../data-source-rules.ts';
 import { Conflict } from '../errors.ts';
 import type { EnvironmentName } from '../messages.ts';
 import type { TenantTransaction } from './database.ts';
@@ -52,13 +53,6 @@ export interface StoredDataSource {
   updatedAt: Date;
   /** `development` before `production`. */
   environments: StoredEnvironment[];
-}
-
-/** The row that a sealed secret is bound to. */
-export interface SecretPlace {
-  workspaceId: number;
-  dataSourceId: string;
-  environmentId: string;
 }
 
 /** Turns a secret into the sealed form that is stored (JSON); made by who holds the key. */
@@ -236,7 +230,7 @@ export async function getEnvironmentConfig(
       where e.workspace_id = $1 and e.id = $2 and not s.draft`,
     [tx.workspaceId, environmentId],
   );
-  if (!row || !row.accessMode || !row.region || !row.endpoint || !row.warehouse) return undefined;
+  if (!row?.accessMode || !row.region || !row.endpoint || !row.warehouse) return undefined;
   if (row.accessMode === 'ramRole' ? !row.roleArn : !row.accessKeyId || !row.sealedSecret) return undefined;
   const config: EnvironmentConfig = {
     id: row.id,
@@ -324,7 +318,7 @@ async function updateEnvironment(
 ): Promise<void> {
   const sealed = await sealedSecret(tx, dataSourceId, old.id, input, seal);
   const keepsSecret =
-    sealed === null && old.hasAccessKeySecret && input.accessMode === 'accessKey' && !secretGoesElsewhere(old, input);
+    sealed === null && old.hasAccessKeySecret && input.accessMode === 'accessKey' && !secretMustBeGivenAgain(old, input);
   const tested =
     sealed !== null ||
     keepsSecret !== old.hasAccessKeySecret ||
@@ -352,21 +346,6 @@ async function updateEnvironment(
       tested,
     ],
   );
-}
-
-/** A stored secret follows its configuration only while it would reach the same service for the same bucket as the same identity. */
-export function secretGoesElsewhere(old: StoredEnvironment, input: EnvironmentInput): boolean {
-  return (
-    (input.accessMode ?? null) !== old.accessMode ||
-    (input.accessKeyId ?? null) !== old.accessKeyId ||
-    (input.endpoint ?? null) !== old.endpoint ||
-    (input.region ?? null) !== old.region ||
-    bucketOf(input.warehouse) !== bucketOf(old.warehouse)
-  );
-}
-
-function bucketOf(warehouse: string | null | undefined): string | undefined {
-  return /^oss:\/\/([^/]*)/.exec(warehouse ?? '')?.[1];
 }
 
 async function sealedSecret(

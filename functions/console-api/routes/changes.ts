@@ -1,7 +1,7 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { numberFeed, readChanges } from '../../../shared/store/change-feed.ts';
 import type { App } from '../app.ts';
-import { Int64, iso, answers, Time, token, WorkspaceParams } from '../schemas.ts';
+import { answers, Int64, iso, Time, token, WorkspaceParams } from '../schemas.ts';
 
 const ChangeAnswer = z
   .object({
@@ -16,6 +16,8 @@ const ChangeAnswer = z
   })
   .openapi('Change');
 
+const Sequence = z.string().regex(/^\d{1,18}$/, 'a sequence: digits');
+
 export function addChanges(app: App): void {
   app.openapi(
     createRoute({
@@ -28,11 +30,8 @@ export function addChanges(app: App): void {
       request: {
         params: WorkspaceParams,
         query: z.strictObject({
-          after: z
-            .string()
-            .regex(/^\d{1,18}$/, 'a sequence: digits')
-            .default('0')
-            .describe('The last sequence already seen'),
+          after: Sequence.optional().describe('The last sequence already seen'),
+          cursor: Sequence.optional().describe('The same, as `nextCursor` gave it'),
           limit: z.coerce.number().int().min(1).max(1_000).default(100),
         }),
       },
@@ -45,10 +44,12 @@ export function addChanges(app: App): void {
       ),
     }),
     async (c) => {
-      const { after, limit } = c.req.valid('query');
+      const { after, cursor, limit } = c.req.valid('query');
       const { workspace } = c.var;
       await numberFeed(c.env.deps.database);
-      const rows = await c.env.deps.database.tenant(workspace.id, (tx) => readChanges(tx, BigInt(after), limit + 1));
+      const rows = await c.env.deps.database.tenant(workspace.id, (tx) =>
+        readChanges(tx, BigInt(cursor ?? after ?? 0), limit + 1),
+      );
       const items = rows.slice(0, limit).map((row) => ({
         specversion: '1.0' as const,
         id: `${workspace.name}/${row.sequence}`,

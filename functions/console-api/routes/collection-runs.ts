@@ -8,7 +8,21 @@ import { getRun, listRuns, listRunTables, type RunSummary } from '../../../share
 import { type App, change } from '../app.ts';
 import { pageOf, pageQuery, readCursor } from '../cursor.ts';
 import { notFound, Problem } from '../problem.ts';
-import { accepted, answers, body, IdParams, Int64, iso, isoOrNull, listOf, NullableTime, SourceParams, Time, token, WorkspaceParams } from '../schemas.ts';
+import {
+  accepted,
+  answers,
+  body,
+  IdParams,
+  Int64,
+  iso,
+  isoOrNull,
+  listOf,
+  NullableTime,
+  SourceParams,
+  Time,
+  token,
+  WorkspaceParams,
+} from '../schemas.ts';
 
 const Phase = z.enum(['queued', 'planning', 'collecting', 'done', 'failed', 'cancelled', 'needs-approval']);
 const TableName = z.strictObject({ database: z.string().min(1).max(1_000), table: z.string().min(1).max(1_000) });
@@ -111,7 +125,8 @@ export function addCollectionRuns(app: App): void {
       path: '/api/v1/workspaces/{workspace}/collection-runs',
       tags,
       summary: 'Collect an environment, or some of its tables',
-      description: 'Refused with 409 `gate-closed` and the reason while the environments that the workspace needs are not all Connected.',
+      description:
+        'Refused with 409 `gate-closed` and the reason while the environments that the workspace needs are not all Connected.',
       security: token,
       request: { params: WorkspaceParams, body: body(RunInput) },
       responses: accepted(RunAnswer, 'Will be collected; read the run for its progress'),
@@ -215,7 +230,7 @@ async function collect(
   if (!source || !environment) throw notFound();
   const gate = await gateOf(tx, source.id);
   if (!gate.open) throw new Problem(409, 'gate-closed', gate.reason, { members: { waitingFor: gate.waitingFor } });
-  if (environment.connectionState !== 'connected')
+  if (!gate.environmentIds.includes(environment.id) && environment.connectionState !== 'connected')
     throw new Problem(409, 'gate-closed', `The environment ${environment.name} is not Connected: test it first.`, {
       members: { waitingFor: [environment.name] },
     });

@@ -14,7 +14,7 @@ import {
 } from '../../../shared/store/data-sources.ts';
 import type { TenantTransaction } from '../../../shared/store/database.ts';
 import { enqueue } from '../../../shared/store/outbox.ts';
-import { type App, change, type ConsoleApi } from '../app.ts';
+import { type App, type ConsoleApi, change } from '../app.ts';
 import { judge, sealWith } from '../configuration.ts';
 import { pageOf, pageQuery, readCursor } from '../cursor.ts';
 import { DataSourceAnswer, dataSourceAnswer, inputOf, withoutNulls } from '../data-source-answer.ts';
@@ -72,7 +72,10 @@ export function addDataSources(app: App): void {
       security: token,
       request: {
         params: WorkspaceParams,
-        query: z.strictObject({ ...pageQuery, search: z.string().min(1).max(255).optional().describe('Part of name, catalog or warehouse') }),
+        query: z.strictObject({
+          ...pageQuery,
+          search: z.string().min(1).max(255).optional().describe('Part of name, catalog or warehouse'),
+        }),
       },
       responses: answers(listOf(DataSourceAnswer), 'By name'),
     }),
@@ -80,7 +83,11 @@ export function addDataSources(app: App): void {
       const { cursor, limit, search } = c.req.valid('query');
       const after = readCursor(cursor, z.tuple([z.string()]));
       const page = await c.env.deps.database.tenant(c.var.workspace.id, async (tx) => {
-        const rows = await listDataSources(tx, { limit: limit + 1, ...(search && { search }), ...(after && { after: after[0] }) });
+        const rows = await listDataSources(tx, {
+          limit: limit + 1,
+          ...(search && { search }),
+          ...(after && { after: after[0] }),
+        });
         const { items, nextCursor } = pageOf(
           rows,
           limit,
@@ -213,9 +220,14 @@ export function addDataSources(app: App): void {
       await change(c, async (tx) => {
         const source = await found(tx, name);
         if (c.req.valid('query').confirm !== name)
-          throw new Problem(409, 'confirmation-needed', `Deleting removes what is listed in 'removes'. Repeat with ?confirm=${name}.`, {
-            members: { removes: await previewDeletion(tx, source.id) },
-          });
+          throw new Problem(
+            409,
+            'confirmation-needed',
+            `Deleting removes what is listed in 'removes'. Repeat with ?confirm=${name}.`,
+            {
+              members: { removes: await previewDeletion(tx, source.id) },
+            },
+          );
         const expected = ifMatch === undefined ? undefined : expectedVersion(ifMatch, undefined);
         if (!(await deleteDataSource(tx, source.id, expected))) throw versionConflict(await dataSourceAnswer(tx, source));
         await announce(tx, { type: 'data-source.removed', subject: name, data: { dataSourceId: source.id } });
@@ -252,7 +264,7 @@ type Caller = { env: ConsoleApi['Bindings']; var: ConsoleApi['Variables'] };
 async function create(c: Caller, tx: TenantTransaction, input: DataSourceInput): Promise<DataSourceAnswer> {
   const findings = await judge(c, tx, input);
   refuseErrors(input, findings);
-  const id = await createDataSource(tx, input, sealWith(c.env.deps.encryptionKey));
+  const id = await createDataSource(tx, input, sealWith(c.env.deps.keyRing));
   return saved(tx, id, findings, 'data-source.created');
 }
 
@@ -268,7 +280,7 @@ async function update(
   const findings = await judge(c, tx, input, before);
   refuseErrors(input, findings);
   if (!mayRemove) await refuseRemoval(tx, before, input);
-  if ((await updateDataSource(tx, before, input, expected, sealWith(c.env.deps.encryptionKey))) === undefined)
+  if ((await updateDataSource(tx, before, input, expected, sealWith(c.env.deps.keyRing))) === undefined)
     throw versionConflict(await dataSourceAnswer(tx, (await getDataSource(tx, before.id)) ?? before));
   return saved(tx, before.id, findings, 'data-source.changed');
 }
@@ -344,10 +356,15 @@ function expectedVersion(ifMatch: string | undefined, inBody: number | undefined
 }
 
 function versionConflict(current: DataSourceAnswer): Problem {
-  return new Problem(409, 'version-conflict', `Another change came first: the version is ${current.version} now. Read it and repeat yours.`, {
-    headers: { etag: etagOf(current.version) },
-    members: { current },
-  });
+  return new Problem(
+    409,
+    'version-conflict',
+    `Another change came first: the version is ${current.version} now. Read it and repeat yours.`,
+    {
+      headers: { etag: etagOf(current.version) },
+      members: { current },
+    },
+  );
 }
 
 function etagOf(versionNumber: number): string {

@@ -28,7 +28,7 @@ function describe(app: App): OpenApiDocument {
       version: '1',
       description:
         'Finds, watches and explains Apache Paimon tables of filesystem catalogs on object storage. Times are RFC 3339 in UTC, 64-bit integers are text, errors are problem documents (RFC 9457), lists have `items` and `nextCursor`.',
-      license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+      license: { name: 'Apache-2.0', url: 'https://www.apache.org/licenses/LICENSE-2.0' },
     },
     servers: [{ url: '/' }],
   }) as unknown as OpenApiDocument;
@@ -36,7 +36,8 @@ function describe(app: App): OpenApiDocument {
     for (const [method, operation] of Object.entries(operations)) {
       const access = ACCESS[`${method.toUpperCase()} ${path.replaceAll(/\{(\w+)\}/g, ':$1')}`];
       operation.operationId ??= operationIdOf(method, path);
-      operation['x-required-role'] = typeof access === 'object' ? `${access.everywhere} of every workspace` : (access ?? 'nobody');
+      operation['x-required-role'] =
+        typeof access === 'object' ? `${access.everywhere} of every workspace` : (access ?? 'nobody');
     }
   return document;
 }

@@ -46,7 +46,7 @@ export function addTableParts(app: App): void {
       async (c) => {
         const { cursor, limit, branch: branchName } = c.req.valid('query');
         const start = readCursor(cursor, z.tuple([z.int().nonnegative()]))?.[0] ?? 0;
-        const document = await c.env.deps.database.tenant(c.var.workspace.id, async (tx) => {
+        const document: Record<string, unknown> | undefined = await c.env.deps.database.tenant(c.var.workspace.id, async (tx) => {
           const table = await getTable(tx, c.req.valid('param').id);
           return table && { ...fallback(table), ...(await getTableDocument(tx, table.rowId)) };
         });
@@ -116,7 +116,13 @@ export function addTableParts(app: App): void {
 }
 
 /** What the map itself knows, for a document that does not say it: at least the latest schema. */
-function fallback(table: { schemaId: string | null; columns: unknown[]; primaryKeys: string[]; partitionKeys: string[]; options: unknown }) {
+function fallback(table: {
+  schemaId: string | null;
+  columns: unknown[];
+  primaryKeys: string[];
+  partitionKeys: string[];
+  options: unknown;
+}): Record<string, unknown> {
   if (table.schemaId === null) return {};
   const { schemaId, columns, primaryKeys, partitionKeys, options } = table;
   return { schemas: [{ id: Number(schemaId), fields: columns, primaryKeys, partitionKeys, options }] };

@@ -1,5 +1,6 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { EnvironmentName } from '../../../shared/messages.ts';
+import type { TenantTransaction } from '../../../shared/store/database.ts';
 import {
   getTable,
   getTableDocument,
@@ -12,11 +13,21 @@ import {
   type TableDetail,
   type TableSummary,
 } from '../../../shared/store/map-reads.ts';
-import type { TenantTransaction } from '../../../shared/store/database.ts';
 import type { App } from '../app.ts';
 import { pageOf, pageQuery, readCursor, writeCursor } from '../cursor.ts';
 import { invalid, notFound } from '../problem.ts';
-import { answers, IdParams, iso, isoOrNull, listOf, NullableInt64, NullableTime, Time, token, WorkspaceParams } from '../schemas.ts';
+import {
+  answers,
+  IdParams,
+  iso,
+  isoOrNull,
+  listOf,
+  NullableInt64,
+  NullableTime,
+  Time,
+  token,
+  WorkspaceParams,
+} from '../schemas.ts';
 
 export const TableAnswer = z
   .object({
@@ -131,7 +142,12 @@ export function addTables(app: App): void {
           table: z.string().optional().describe('The whole name'),
           status: z.enum(['ok', 'degraded', 'broken']).optional(),
           removed: Removed,
-          search: z.string().min(1).max(500).optional().describe('Words of name, database and comment; the last may be a beginning'),
+          search: z
+            .string()
+            .min(1)
+            .max(500)
+            .optional()
+            .describe('Words of name, database and comment; the last may be a beginning'),
           offset: z.coerce.number().int().min(0).max(1_000_000).optional(),
         }),
       },
@@ -146,7 +162,11 @@ export function addTables(app: App): void {
         listTables(
           tx,
           { ...filterOf(query), ...(search !== undefined && { search }) },
-          { limit: limit + 1, ...(after && { after: { name: after[0], rowId: after[1] } }), ...(offset !== undefined && { offset }) },
+          {
+            limit: limit + 1,
+            ...(after && { after: { name: after[0], rowId: after[1] } }),
+            ...(offset !== undefined && { offset }),
+          },
         ),
       );
       const page = pageOf(rows, limit, (row) => [row.table, row.rowId], tableAnswerOf);
