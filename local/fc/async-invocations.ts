@@ -23,6 +23,8 @@ export interface AsyncInvocations {
   stop(): Promise<void>;
 }
 
+const PAUSE_AFTER_ERROR_MS = 1_000;
+
 interface KeptEvent {
   requestId: string;
   event: string;
@@ -44,8 +46,18 @@ export function openAsyncInvocations(options: {
   async function work(pool: FunctionPool): Promise<void> {
     const queue = queueOf(pool);
     while (!stopping.signal.aborted) {
-      const [message] = await store.receive(queue, { max: 1, waitSeconds: Number.POSITIVE_INFINITY, signal: stopping.signal });
-      if (message) await attempt(pool, queue, message);
+      try {
+        const [message] = await store.receive(queue, { max: 1, waitSeconds: Number.POSITIVE_INFINITY, signal: stopping.signal });
+        if (message) await attempt(pool, queue, message);
+      } catch (error) {
+        // The database was away: what was in hand comes again when its visibility ends.
+        if (stopping.signal.aborted) return;
+        log.error('asynchronous invocations are held up', { function: pool.config.functionName, error });
+        await new Promise<void>((resolve) => {
+          clock.after(PAUSE_AFTER_ERROR_MS, resolve);
+          stopping.signal.addEventListener('abort', () => resolve(), { once: true });
+        });
+      }
     }
   }
 

@@ -79,14 +79,21 @@ export async function startFunctionEndpoint(options: FunctionEndpointOptions): P
   const invocations = openAsyncInvocations({ pools, store, accountId, workers: ASYNC_WORKERS, clock, log });
   for (const [queueName, visibilityTimeout] of queuesOf(deployment))
     await store.create(queueName, { ...DEFAULT_ATTRIBUTES, visibilityTimeout });
-  await invocations.start();
-
   const web = httpTriggerOf(pools);
   const front = web && httpFront({ ...web, accountId, log });
-  if (front) await listen(front, options.httpPort ?? 0);
   const api = functionApi({ pools, invocations, serviceName: deployment.name, accountId, findSecret: options.findSecret, log });
-  await listen(api, options.port ?? 0);
-  if (web) await web.pool.warm();
+  try {
+    await invocations.start();
+    if (front) await listen(front, options.httpPort ?? 0);
+    await listen(api, options.port ?? 0);
+    if (web) await web.pool.warm();
+  } catch (error) {
+    // Whoever failed to start cannot be stopped by the caller.
+    for (const pool of pools) pool.kill();
+    for (const server of [front, api]) if (server?.listening) server.close();
+    await invocations.stop();
+    throw error;
+  }
 
   const running: Running[] = [];
   const timers: { stop(): void }[] = [];
