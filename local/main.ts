@@ -109,7 +109,7 @@ async function startParts(
     return typeof found === 'string' ? undefined : found.secret.reveal();
   };
 
-  const sts = await startStsEndpoint({ port: ports.sts, identities, log: log.child({ part: 'sts' }) });
+  const sts = await startStsEndpoint({ port: ports.sts, identities });
   stops.push(() => sts.close());
   onPart('STS', sts.url);
 
