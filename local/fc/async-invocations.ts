@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import type { Log } from '../../shared/log.ts';
 import type { Clock } from '../clock.ts';
 import { DEFAULT_ATTRIBUTES } from '../mns/queue-attributes.ts';
@@ -41,6 +42,8 @@ export function openAsyncInvocations(options: {
 }): AsyncInvocations {
   const { store, clock, log } = options;
   const stopping = new AbortController();
+  // Every worker listens to it.
+  setMaxListeners(0, stopping.signal);
   const loops: Promise<void>[] = [];
 
   async function work(pool: FunctionPool): Promise<void> {
