@@ -20,6 +20,7 @@ export type FcHandler = (event: Uint8Array, context: FcContext) => Promise<unkno
 /** One invocation as a step sees it. */
 export interface Call {
   requestId: string;
+  functionName?: string;
   /** Carries the function's name and the request id. */
   log: Log;
   /** Keys of the function's role, for this invocation only: clients made of them must not outlive it. */
@@ -35,13 +36,15 @@ export function startCall(context: FcContext, env: NodeJS.ProcessEnv = process.e
   const startedAt = performance.now();
   const timeoutMs = (context.function?.timeout ?? DEFAULT_TIMEOUT_S) * 1000;
   const credentials = functionKeys(context, env);
+  const functionName = context.function?.name ?? env.FC_FUNCTION_NAME;
   return {
     requestId: context.requestId,
+    ...(functionName && { functionName }),
     log: createLog({
       level: logLevel(env.LOG_LEVEL),
       fields: {
         service: 'paimon-datamap',
-        function: context.function?.name ?? env.FC_FUNCTION_NAME ?? 'unknown',
+        function: functionName ?? 'unknown',
         requestId: context.requestId,
       },
     }),

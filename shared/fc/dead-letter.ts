@@ -6,9 +6,7 @@ import type { Call } from './context.ts';
 import { lazyEnv } from './instance.ts';
 import type { Delivery } from './queue-event.ts';
 
-const env = lazyEnv(
-  z.object({ DATAMAP_ACCOUNT_ID: z.string().min(1), DATAMAP_MNS_ENDPOINT: z.url(), FC_FUNCTION_NAME: z.string().optional() }),
-);
+const env = lazyEnv(z.object({ DATAMAP_ACCOUNT_ID: z.string().min(1), DATAMAP_MNS_ENDPOINT: z.url() }));
 
 /**
  * Sends a message that no repeat would cure to its queue's dead letters. When that is not possible (no queue named, no
@@ -16,13 +14,13 @@ const env = lazyEnv(
  */
 export async function buryMessage(delivery: Delivery, reason: Error, call: Call): Promise<void> {
   if (!delivery.queueName || !call.credentials) throw reason;
-  const { DATAMAP_ACCOUNT_ID, DATAMAP_MNS_ENDPOINT, FC_FUNCTION_NAME } = env();
+  const { DATAMAP_ACCOUNT_ID, DATAMAP_MNS_ENDPOINT } = env();
   const queue = openMnsQueue({ endpoint: DATAMAP_MNS_ENDPOINT, accountId: DATAMAP_ACCOUNT_ID, keys: call.credentials });
   const letter = writeDeadLetter({
     queueName: delivery.queueName,
     ...(delivery.messageId && { messageId: delivery.messageId }),
     reason: `${reason.name}: ${reason.message}`,
-    ...(FC_FUNCTION_NAME && { functionName: FC_FUNCTION_NAME }),
+    ...(call.functionName && { functionName: call.functionName }),
     requestId: call.requestId,
     failedAt: new Date(),
     body: delivery.body,
