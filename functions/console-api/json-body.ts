@@ -13,6 +13,8 @@ export const boundedBody: MiddlewareHandler<ConsoleApi> = async (c, next) => {
     const text = await c.req.text();
     if (Buffer.byteLength(text) > MAX_BODY_BYTES) throw tooLarge();
     if (text !== '') {
+      if (!/^application\/json\b/i.test(c.req.header('content-type') ?? ''))
+        throw new Problem(415, 'unsupported-media-type', 'Send the body as application/json.');
       if (depthOf(text) > MAX_BODY_DEPTH)
         throw invalid([{ path: '', code: 'too-deep', message: `the body nests deeper than ${MAX_BODY_DEPTH}` }]);
       try {
