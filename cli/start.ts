@@ -79,6 +79,10 @@ async function start(options: StartOptions): Promise<void> {
       databaseUrl: databaseUrl ? readUrl(databaseUrl) : undefined,
       sample: options.sample,
       faults: options.faults ?? false,
+      onProgress(message) {
+        print({ event: 'progress', message });
+        say(`  … ${message}`);
+      },
       onPart(part, url, note) {
         print({ event: 'started', part, url, ...(note && { note }) });
         say(`  ${part.padEnd(17)} ${url}${note ? `  (${note})` : ''}`);

@@ -7,6 +7,7 @@ import { dirname, join, resolve } from 'node:path';
 import pg from 'pg';
 import { Secret } from '../shared/credentials/secret.ts';
 import { freePort } from './ports.ts';
+import { watchOver } from './watchdog.ts';
 
 /** A PostgreSQL server of our own, from npm packages: nothing has to be installed and nothing but 127.0.0.1 listens. */
 export interface EmbeddedPostgres {
@@ -269,21 +270,6 @@ async function launch(o: {
     await pause(20);
   }
   return child.pid!;
-}
-
-/** Should this process be killed, the server ends too; returns how to call the watch off. */
-function watchOver(pid: number): () => void {
-  if (process.platform === 'win32') return () => {};
-  const watchdog = spawn('sh', ['-c', 'read -r _; kill -INT "$1"', 'watchdog', String(pid)], {
-    detached: true,
-    stdio: ['pipe', 'ignore', 'ignore'],
-    cwd: '/',
-  });
-  watchdog.on('error', () => {});
-  watchdog.stdin.on('error', () => {});
-  watchdog.unref();
-  (watchdog.stdin as unknown as { unref(): void }).unref();
-  return () => watchdog.kill('SIGKILL');
 }
 
 async function tryConnect(url: Secret): Promise<'ready' | 'wait' | 'refused'> {

@@ -44,6 +44,8 @@ export interface PlatformOptions {
   faults: boolean;
   /** Told of each part when it runs. */
   onPart(part: string, url: string, note?: string): void;
+  /** Told what takes long. */
+  onProgress(message: string): void;
 }
 
 export interface Platform {
@@ -133,6 +135,7 @@ async function startParts(
     identities,
     controlToken: credentials.apiToken,
     onEvent: (notification) => deliverEvent?.(notification),
+    onProgress: options.onProgress,
     log: log.child({ part: 'oss' }),
   });
   stops.push(() => oss.close());
@@ -244,6 +247,8 @@ function functionVariables(parts: {
     DATAMAP_VPC_ID: 'local',
     DATAMAP_VSWITCH_ID: 'local',
     DATAMAP_SECURITY_GROUP_ID: 'local',
+    // Every bucket's events come through the queue.
+    DATAMAP_EVENT_BUCKET: 'local',
   };
 }
 

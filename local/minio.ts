@@ -8,6 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { type AccessKeys, Secret } from '../shared/credentials/secret.ts';
 import { freePort } from './ports.ts';
+import { watchOver } from './watchdog.ts';
 
 /** Finds or builds MinIO, and runs it. Built from source, since its project no longer gives out binaries. */
 
@@ -121,6 +122,8 @@ export async function startMinio(options: MinioOptions): Promise<Minio> {
     binary,
     ['server', '--quiet', '--address', `127.0.0.1:${port}`, '--console-address', '127.0.0.1:0', join(options.dataDir, 'objects')],
     {
+      // Ctrl-C in a terminal is for us alone: MinIO ends after those who use it.
+      detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
       cwd: tmpdir(),
       env: {
@@ -142,8 +145,10 @@ export async function startMinio(options: MinioOptions): Promise<Minio> {
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   const stopWithUs = () => child.kill('SIGKILL');
   process.once('exit', stopWithUs);
+  const callOff = child.pid === undefined ? () => {} : watchOver(child.pid);
   const close = async () => {
     process.removeListener('exit', stopWithUs);
+    callOff();
     await stop(child, exited);
   };
   const deadline = Date.now() + READY_TIMEOUT_MS;
