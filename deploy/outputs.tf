@@ -3,7 +3,7 @@ output "environment" {
   value = {
     DATAMAP_REGION       = var.region
     DATAMAP_ACCOUNT_ID   = var.account_id
-    DATAMAP_MNS_ENDPOINT = "http://${var.account_id}.mns.${var.region}-internal.aliyuncs.com"
+    DATAMAP_MNS_ENDPOINT = "https://${var.account_id}.mns.${var.region}-internal.aliyuncs.com"
     DATAMAP_LOG_PROJECT  = alicloud_log_project.functions.project_name
     DATAMAP_LOG_STORE    = alicloud_log_store.functions.logstore_name
   }

@@ -2,8 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { parse } from 'yaml';
-import { z } from 'zod';
+import { queueOfArn } from '../local/fc/arn.ts';
+import { readDeployment } from '../local/fc/deployment.ts';
 import { readQueueEvent } from '../shared/fc/queue-event.ts';
 import { deadLetterQueueOf, QUEUES } from '../shared/messages.ts';
 import { unwrapMessage } from '../shared/queue/envelope.ts';
@@ -12,96 +12,40 @@ import { unwrapMessage } from '../shared/queue/envelope.ts';
 const MAX_TIMEOUT_S = 290;
 const MAX_BUNDLE_BYTES = 1_500_000;
 
-// Shapes of the fc3 component's own schema, closed: it lets every unknown key pass, so a slip of the pen would deploy.
-const OssEvent = z.string().regex(/^oss:Object(Created|Removed|Modified):[A-Za-z]+$/);
-const QueueTrigger = z.strictObject({
-  triggerName: z.string(),
-  triggerType: z.literal('eventbridge'),
-  triggerConfig: z.strictObject({
-    triggerEnable: z.literal(true),
-    asyncInvocationType: z.literal(false),
-    eventRuleFilterPattern: z.string(),
-    eventSourceConfig: z.strictObject({
-      eventSourceType: z.literal('MNS'),
-      eventSourceParameters: z.strictObject({
-        sourceMNSParameters: z.strictObject({ RegionId: z.string(), QueueName: z.string(), IsBase64Decode: z.literal(true) }),
-      }),
-    }),
-    eventSinkConfig: z.strictObject({ deliveryOption: z.strictObject({ eventSchema: z.literal('CloudEvents') }) }),
-    runOptions: z.strictObject({
-      mode: z.literal('event-streaming'),
-      maximumTasks: z.int().positive(),
-      errorsTolerance: z.literal('ALL'),
-      retryStrategy: z.strictObject({ PushRetryStrategy: z.enum(['BACKOFF_RETRY', 'EXPONENTIAL_DECAY_RETRY']) }),
-      deadLetterQueue: z.strictObject({ Arn: z.string() }),
-      batchWindow: z.strictObject({ CountBasedWindow: z.int().positive(), TimeBasedWindow: z.int().min(0) }),
-    }),
-  }),
+// The reader refuses every key and value that the fc3 component would let pass; any value stands for a variable here.
+const variables = [...readFileSync('s.yaml', 'utf8').matchAll(/env\('(\w+)'/g)].map((match) => match[1]!);
+const { functions } = readDeployment('s.yaml', {
+  env: Object.fromEntries(variables.map((name) => [name, 'any'])),
+  accountId: '1234567890',
 });
-const Trigger = z.discriminatedUnion('triggerType', [
-  QueueTrigger,
-  z.strictObject({
-    triggerName: z.string(),
-    triggerType: z.literal('http'),
-    triggerConfig: z.strictObject({
-      authType: z.enum(['anonymous', 'function', 'jwt']),
-      disableURLInternet: z.boolean(),
-      methods: z.array(z.enum(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])),
-    }),
-  }),
-  z.strictObject({
-    triggerName: z.string(),
-    triggerType: z.literal('timer'),
-    triggerConfig: z.strictObject({ cronExpression: z.string(), enable: z.boolean(), payload: z.string() }),
-  }),
-  z.strictObject({
-    triggerName: z.string(),
-    triggerType: z.literal('oss'),
-    sourceArn: z.string(),
-    invocationRole: z.string(),
-    triggerConfig: z.strictObject({
-      events: z.array(OssEvent).nonempty(),
-      filter: z.strictObject({ key: z.strictObject({ prefix: z.string(), suffix: z.string() }) }),
-    }),
-  }),
-]);
-const Resource = z.strictObject({
-  component: z.literal('fc3'),
-  actions: z.unknown().optional(),
-  extend: z.strictObject({ name: z.literal('base') }),
-  props: z.strictObject({
-    functionName: z.string().regex(/^[A-Za-z_][A-Za-z0-9_-]{0,63}$/),
-    description: z.string(),
-    role: z.string(),
-    code: z.string(),
-    timeout: z.int().positive().max(MAX_TIMEOUT_S),
-    triggers: z.array(Trigger).nonempty(),
-  }),
-});
-
-const deployment = z
-  .object({ resources: z.record(z.string(), Resource) })
-  .parse(parse(readFileSync('s.yaml', 'utf8'), { merge: true }));
 const functionNames = readdirSync('functions').filter((name) => existsSync(`functions/${name}/handler.ts`));
-const queueTriggers = Object.entries(deployment.resources).flatMap(([name, { props }]) =>
-  props.triggers.flatMap((trigger) => (trigger.triggerType === 'eventbridge' ? [{ name, props, trigger }] : [])),
+const queueTriggers = functions.flatMap((config) =>
+  config.triggers.flatMap((trigger) => {
+    if (trigger.triggerType !== 'eventbridge') return [];
+    const { eventSourceConfig, ...rest } = trigger.triggerConfig;
+    const source = eventSourceConfig.eventSourceParameters.sourceMNSParameters;
+    return [{ name: config.key, config, queue: source.QueueName, source, ...rest }];
+  }),
 );
 
 describe('the deployment, the functions, the events and the messages agree', () => {
   test('every function is deployed from its own bundle, and nothing else is', () => {
-    expect(Object.keys(deployment.resources).sort()).toEqual(functionNames.sort());
-    for (const [name, { props }] of Object.entries(deployment.resources)) {
-      expect(props.code).toBe(`./dist/functions/${name}`);
-      expect(props.functionName).toBe(`datamap-${name}`);
+    expect(functions.map((config) => config.key).sort()).toEqual(functionNames.sort());
+    for (const config of functions) {
+      expect(config.code).toBe(`./dist/functions/${config.key}`);
+      expect(config.functionName).toBe(`datamap-${config.key}`);
+      expect(config.timeout, config.key).toBeLessThanOrEqual(MAX_TIMEOUT_S);
     }
   });
 
-  test('every queue wakes exactly one function and has dead letters', () => {
-    const woken = queueTriggers.map(({ trigger }) => trigger.triggerConfig.eventSourceConfig.eventSourceParameters);
-    expect(woken.map((p) => p.sourceMNSParameters.QueueName).sort()).toEqual(Object.values(QUEUES).sort());
-    for (const { trigger } of queueTriggers) {
-      const queue = trigger.triggerConfig.eventSourceConfig.eventSourceParameters.sourceMNSParameters.QueueName;
-      expect(trigger.triggerConfig.runOptions.deadLetterQueue.Arn).toMatch(new RegExp(`:/queues/${deadLetterQueueOf(queue)}$`));
+  test('every queue wakes exactly one function, which answers for the message and has dead letters', () => {
+    expect(queueTriggers.map(({ queue }) => queue).sort()).toEqual(Object.values(QUEUES).sort());
+    for (const { queue, source, runOptions, ...config } of queueTriggers) {
+      expect(source.IsBase64Decode, queue).toBe(true);
+      expect(config, queue).toMatchObject({ triggerEnable: true, asyncInvocationType: false });
+      expect(config.eventSinkConfig.deliveryOption.eventSchema, queue).toBe('CloudEvents');
+      expect(runOptions, queue).toMatchObject({ mode: 'event-streaming', errorsTolerance: 'ALL' });
+      expect(queueOfArn(runOptions.deadLetterQueue!.Arn)).toBe(deadLetterQueueOf(queue));
     }
   });
 
@@ -111,23 +55,22 @@ describe('the deployment, the functions, the events and the messages agree', () 
       [...terraform.matchAll(/"(datamap-[a-z-]+)"\s*=\s*\{\s*visibility_timeout = (\d+)/g)].map((m) => [m[1], Number(m[2])]),
     );
     expect([...visibility.keys()].sort()).toEqual(Object.values(QUEUES).sort());
-    for (const { props, trigger } of queueTriggers) {
-      const queue = trigger.triggerConfig.eventSourceConfig.eventSourceParameters.sourceMNSParameters.QueueName;
-      expect(visibility.get(queue), queue).toBeGreaterThanOrEqual(6 * props.timeout);
-    }
+    for (const { queue, config } of queueTriggers)
+      expect(visibility.get(queue), queue).toBeGreaterThanOrEqual(6 * config.timeout);
   });
 
   test('object events are named one by one, since the wildcard brings every part of an upload', () => {
-    for (const { props } of Object.values(deployment.resources))
-      for (const trigger of props.triggers)
-        if (trigger.triggerType === 'oss') expect(trigger.triggerConfig.events.filter((e) => e.endsWith('*'))).toEqual([]);
+    const events = functions.flatMap((config) =>
+      config.triggers.flatMap((trigger) => (trigger.triggerType === 'oss' ? trigger.triggerConfig.events : [])),
+    );
+    expect(events.length).toBeGreaterThan(0);
+    expect(events.filter((event) => event.endsWith('*'))).toEqual([]);
   });
 
   test('every function has sample events, and those of queues carry a message that it takes', () => {
     expect(readdirSync('events').sort()).toEqual([...functionNames].sort());
     for (const name of functionNames) expect(readdirSync(`events/${name}`).length, name).toBeGreaterThan(0);
-    for (const { name, trigger } of queueTriggers) {
-      const queue = trigger.triggerConfig.eventSourceConfig.eventSourceParameters.sourceMNSParameters.QueueName;
+    for (const { name, queue } of queueTriggers) {
       const deliveries = readdirSync(`events/${name}`)
         .flatMap((file) => readQueueEvent(readFileSync(`events/${name}/${file}`)))
         .filter((delivery) => delivery.queueName === queue);
@@ -177,7 +120,12 @@ describe('imports point one way', () => {
   test('the reader knows the object store by its interface only', () => {
     const may = (target: string) =>
       target.startsWith('shared/paimon/') ||
-      ['shared/errors.ts', 'shared/object-store/object-store.ts', 'shared/object-store/request-meter.ts'].includes(target) ||
+      [
+        'shared/errors.ts',
+        'shared/object-store/object-store.ts',
+        'shared/object-store/request-meter.ts',
+        'shared/object-store/byte-order.ts',
+      ].includes(target) ||
       !target.startsWith('shared/');
     expect(violations((file, target) => !file.startsWith('shared/paimon/') || may(target))).toEqual([]);
   });
@@ -187,10 +135,24 @@ describe('imports point one way', () => {
       'ali-oss': /^shared\/object-store\/oss|^test\//,
       '@alicloud/mns': /^shared\/queue\/|^test\//,
       '@alicloud/sts20150401': /^shared\/credentials\/|^test\//,
+      '@alicloud/fc2': /^shared\/fc\/|^test\//,
+      '@alicloud/fc20230330': /^shared\/fc\/|^test\//,
       pg: /^shared\/store\/|^local\/|^cli\/|^test\/|^bench\//,
     };
     expect(violations((file, target) => homes[target]?.test(file) ?? true)).toEqual([]);
   });
+});
+
+test('functions open sockets in the adapters only', () => {
+  const opens = /^import (?!type)[^;]*from 'node:(?:http|https|http2|tls|net|dgram)';|(?<![.\w])fetch\(|new WebSocket\(/m;
+  const mayOpen = /^shared\/(?:object-store\/http-exchange|connectivity\/|fc\/http-handler)/;
+  const sources = execFileSync('git', ['ls-files', '-co', '--exclude-standard', 'functions/*.ts', 'shared/*.ts'], {
+    encoding: 'utf8',
+  });
+  const found = sources
+    .split('\n')
+    .filter((file) => file !== '' && existsSync(file) && !mayOpen.test(file) && opens.test(readFileSync(file, 'utf8')));
+  expect(found).toEqual([]);
 });
 
 test('no tracked text names a path of one machine', () => {

@@ -28,7 +28,8 @@ export function writeDeadLetter(letter: Required<Pick<DeadLetter, 'reason' | 'bo
 
 /**
  * Reads what lies in a dead-letter queue: our own form, the CloudEvent that an event stream leaves there after its last
- * attempt, or the bare message that the queue service's own policy moved. Never throws.
+ * attempt, the report of an asynchronous invocation that failed for good, or the bare message that the queue service's
+ * own policy moved. Never throws.
  */
 export function readDeadLetter(text: string): DeadLetter {
   const json = parseRecord(text);
@@ -46,7 +47,15 @@ export function readDeadLetter(text: string): DeadLetter {
     const queueName = /queues\/([^/]+)/.exec(String(json.subject))?.[1];
     return { ...(queueName && { queueName }), ...pickStrings(data, ['messageId']), body: data.messageBody };
   }
+  const failed = asRecord(json.requestContext);
+  if (failed && typeof json.requestPayload === 'string')
+    return { ...pickStrings(failed, ['requestId']), ...pickReason(json), body: json.requestPayload };
   return { body: text };
+}
+
+function pickReason(report: Record<string, unknown>): { reason?: string } {
+  const answer = parseRecord(typeof report.responsePayload === 'string' ? report.responsePayload : '');
+  return typeof answer?.errorMessage === 'string' ? { reason: answer.errorMessage.slice(0, MAX_REASON_CHARS) } : {};
 }
 
 /** Names a body in a log without showing it. */
