@@ -1,5 +1,6 @@
-import { CollectionScope } from '../data-source.ts';
+import { CollectionScope, type WarehouseLocation } from '../data-source.ts';
 import { parseWarehouse } from '../data-source-rules.ts';
+import { InvalidInput } from '../errors.ts';
 import { QUEUES } from '../messages.ts';
 import type { TableName } from './collection-runs.ts';
 import type { Database } from './database.ts';
@@ -31,13 +32,22 @@ export async function eventTargets(database: Database, buckets: readonly string[
       [buckets],
     ),
   );
-  return rows.map((row) => ({
-    workspaceId: row.workspace_id,
-    environmentId: row.id,
-    region: row.region ?? '',
-    scope: CollectionScope.parse(row.scope),
-    ...parseWarehouse(row.warehouse),
-  }));
+  return rows.flatMap((row) => {
+    const location = locationOf(row.warehouse);
+    if (!location) return [];
+    const { id: environmentId, workspace_id: workspaceId } = row;
+    return [{ workspaceId, environmentId, region: row.region ?? '', scope: CollectionScope.parse(row.scope), ...location }];
+  });
+}
+
+/** A place that was connected once and then changed into something unusable takes no events. */
+function locationOf(warehouse: string): WarehouseLocation | undefined {
+  try {
+    return parseWarehouse(warehouse);
+  } catch (error) {
+    if (error instanceof InvalidInput) return undefined;
+    throw error;
+  }
 }
 
 /** Seconds that a message waits, so that the events of one commit (snapshot, then hint) lead to one look. */

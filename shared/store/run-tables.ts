@@ -76,16 +76,22 @@ export async function countOpenBatches(tx: TenantTransaction, runId: string): Pr
   return row!.count;
 }
 
-/** Of these tables, those that the run still waits for, in the order given. */
-export async function stillQueued(tx: TenantTransaction, runId: string, tables: readonly TableName[]): Promise<TableName[]> {
-  const rows = await tx.query<{ database: string; table: string }>(
-    `select database_name as database, table_name as table
+/**
+ * Of these tables, those that the run still waits for; first those whose read was never begun, in the order given. One whose
+ * read was begun may have ended its process: it comes last, and alone.
+ */
+export async function stillQueued(
+  tx: TenantTransaction,
+  runId: string,
+  tables: readonly TableName[],
+): Promise<Array<TableName & { attempts: number }>> {
+  return tx.query<{ database: string; table: string; attempts: number }>(
+    `select database_name as database, table_name as table, attempts
      from unnest($2::text[], $3::text[]) with ordinality as asked(d, t, position)
      join collection_run_table on run_id = $1 and database_name = d and table_name = t
-     where state = 'queued' order by position`,
+     where state = 'queued' order by attempts, position`,
     [runId, tables.map((table) => table.database), tables.map((table) => table.table)],
   );
-  return rows;
 }
 
 /**
@@ -99,6 +105,46 @@ export async function beginRead(tx: TenantTransaction, runId: string, { database
     [runId, database, table],
   );
   return row !== undefined && row.attempts <= MAX_READ_ATTEMPTS;
+}
+
+/**
+ * Hands tables out again after a delay, with what went wrong beside their names until they are read; those tried often
+ * enough become failed with it. `wasBegun`: this try is counted already.
+ */
+export async function retryLater(
+  tx: TenantTransaction,
+  run: { id: string; environmentId: string },
+  tables: ReadonlyArray<TableName & { error?: { code: string; message: string }; wasBegun: boolean }>,
+  delaySeconds: number,
+): Promise<void> {
+  const rows = await tx.query<{ database: string; table: string; state: string }>(
+    `update collection_run_table set attempts = attempts + case when counts then 1 else 0 end, error_code = code, error_message = message,
+       state = case when attempts + case when counts then 1 else 0 end >= $7 and code is not null then 'failed' else state end,
+       finished_at = case when attempts + case when counts then 1 else 0 end >= $7 and code is not null then clock_timestamp() end
+     from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::bool[]) as tried(d, t, code, message, counts)
+     where run_id = $1 and database_name = d and table_name = t and state = 'queued'
+     returning database_name as database, table_name as table, state`,
+    [
+      run.id,
+      tables.map((table) => table.database),
+      tables.map((table) => table.table),
+      tables.map((table) => table.error?.code ?? null),
+      tables.map((table) => table.error?.message ?? null),
+      tables.map((table) => table.error !== undefined && !table.wasBegun),
+      MAX_READ_ATTEMPTS,
+    ],
+  );
+  const left = rows.filter((row) => row.state === 'queued').map(({ database, table }) => ({ database, table }));
+  if (left.length === 0) return;
+  await enqueue(
+    tx,
+    QUEUES.tableBulk,
+    {
+      type: 'table-collection.requested',
+      data: { workspaceId: tx.workspaceId, environmentId: run.environmentId, runId: run.id, tables: left },
+    },
+    { delaySeconds },
+  );
 }
 
 export interface TableOutcome {
@@ -141,7 +187,7 @@ export async function recordUnchanged(
   tables: ReadonlyArray<TableName & { status: string; requests: number; bytes: number }>,
 ): Promise<void> {
   await tx.query(
-    `update collection_run_table set state = 'unchanged', table_status = s, requests = requests + r, bytes = bytes + b,
+    `update collection_run_table set state = 'unchanged', table_status = s, error_code = null, error_message = null, requests = requests + r, bytes = bytes + b,
        finished_at = clock_timestamp()
      from unnest($2::text[], $3::text[], $4::text[], $5::int[], $6::bigint[]) as seen(d, t, s, r, b)
      where run_id = $1 and database_name = d and table_name = t and state = 'queued'`,

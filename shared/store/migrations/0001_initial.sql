@@ -264,6 +264,8 @@ create table table_state (
   -- When the warehouse was last seen to agree with this row, and when the table was last read whole.
   collected_at timestamptz not null,
   read_at timestamptz not null default clock_timestamp(),
+  -- When the content that the map shows was read; older than read_at while a table cannot be read any more. Null: never readable.
+  known_at timestamptz,
   -- Tells one life of a table from the next of the same name (its first schema's identity).
   creation_identity text,
   -- What the last full read cost: planning cuts batches by it.
