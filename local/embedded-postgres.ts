@@ -118,6 +118,7 @@ async function reachableBinaries(runAs: RunAs | undefined): Promise<string> {
   if (!runAs || canReach(join(bin, 'postgres'), runAs)) return bin;
   const copy = join(SHARED_PLACE, `postgresql-${version}`);
   if (!existsSync(copy)) {
+    await mkdir(SHARED_PLACE, { recursive: true, mode: 0o755 });
     const unfinished = `${copy}.${process.pid}`;
     await cp(native, unfinished, { recursive: true, verbatimSymlinks: true, mode: 0 });
     await rename(unfinished, copy).catch(async (error) => {
@@ -140,6 +141,7 @@ async function reachableFolder(dir: string, runAs: RunAs | undefined): Promise<s
   await mkdir(own, { recursive: true, mode: 0o700 });
   await chown(own, runAs.uid, runAs.gid);
   if (canReach(own, runAs)) return own;
+  await mkdir(SHARED_PLACE, { recursive: true, mode: 0o755 });
   const elsewhere = join(SHARED_PLACE, `data-${createHash('sha256').update(dir).digest('hex').slice(0, 16)}`);
   await mkdir(elsewhere, { recursive: true, mode: 0o700 });
   await chown(elsewhere, runAs.uid, runAs.gid);

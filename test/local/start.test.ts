@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { apiOf } from '../support/api.ts';
 import { dataFolder, type Platform, removeFolder, startPlatform } from '../support/platform.ts';
+import { testDatabase } from '../support/postgres.ts';
 
 const folders: string[] = [];
 function folder(): string {
@@ -198,5 +199,22 @@ it('runs with its data below a folder that nobody else may enter', async () => {
     await platform.stop();
     const moved = join(closed, 'deep', 'data', 'postgres', 'MOVED');
     if (existsSync(moved)) rmSync(/lies in (\S+):/.exec(readFileSync(moved, 'utf8'))![1]!, { recursive: true, force: true });
+  }
+});
+
+it('runs on a database that is given, twice over', async () => {
+  const given = await testDatabase();
+  const data = folder();
+  try {
+    for (let round = 0; round < 2; round++) {
+      const platform = await startPlatform({ data, args: ['--no-sample', '--database-url', given.url.reveal()] });
+      expect(await apiOf(platform).get('data-sources')).toMatchObject({ items: [] });
+      expect(platform.output()).not.toContain(new URL(given.url.reveal()).password);
+      expect((await platform.stop()).code).toBe(0);
+    }
+    expect(existsSync(join(data, 'postgres'))).toBe(false);
+    expect((await given.query<{ n: number }>('select count(*)::int as n from api_token'))[0]!.n).toBe(1);
+  } finally {
+    await given.close();
   }
 });
