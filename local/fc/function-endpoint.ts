@@ -31,7 +31,7 @@ export interface FunctionEndpointOptions {
   httpPort?: number;
   /** Queue that stands for the event rules of all buckets without a native trigger. */
   objectEventQueue?: string;
-  /** Processes of one function at a moment. */
+  /** Processes of one function at a moment; by default enough for all tasks of its triggers, so that no lane waits for another. */
   maxInstances?: number;
   /** An instance without work ends after this. */
   idleMs?: number;
@@ -56,7 +56,8 @@ export interface FunctionEndpoint {
   stop(graceMs?: number): Promise<void>;
 }
 
-const MAX_INSTANCES = 4;
+/** Even a function that no queue wakes answers some requests side by side. */
+const MIN_INSTANCES = 4;
 const IDLE_MS = 90_000;
 const ASYNC_WORKERS = 2;
 const STOP_GRACE_MS = 6_000;
@@ -71,7 +72,7 @@ export async function startFunctionEndpoint(options: FunctionEndpointOptions): P
       accountId,
       environment: options.environment ?? {},
       keysOf: options.keysOf,
-      maxInstances: options.maxInstances ?? MAX_INSTANCES,
+      maxInstances: options.maxInstances ?? Math.max(MIN_INSTANCES, tasksOf(config)),
       idleMs: options.idleMs ?? IDLE_MS,
       onLine: (line) => options.onFunctionLine?.(config.functionName, line),
     }),
@@ -147,6 +148,13 @@ export function queuesOf(deployment: Deployment): Map<string, number> {
     if (name && !queues.has(name)) queues.set(name, DEFAULT_ATTRIBUTES.visibilityTimeout);
   }
   return queues;
+}
+
+function tasksOf(config: FunctionConfig): number {
+  return config.triggers.reduce(
+    (sum, trigger) => sum + (trigger.triggerType === 'eventbridge' ? trigger.triggerConfig.runOptions.maximumTasks : 0),
+    0,
+  );
 }
 
 function destinationsOf(config: FunctionConfig): string[] {

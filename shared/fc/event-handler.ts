@@ -19,6 +19,9 @@ export interface EventHandlerOptions<Message, Env, Deps> {
   run(message: Message, deps: Deps, call: Call): Promise<void>;
 }
 
+/** No message is begun with less than this share of the invocation's time left; the trigger brings it again. */
+const LAST_START = 0.3;
+
 /**
  * Entry point of a function that a queue wakes. Each message is caught alone: one that cannot be read, or whose failure a
  * repeat would not cure, goes to its queue's dead letters with the reason; its neighbours go on. When a curable failure
@@ -31,7 +34,12 @@ export function eventHandler<Message, Env, Deps>(options: EventHandlerOptions<Me
     const deps = await options.build(env(), call);
     const failures: unknown[] = [];
     const deliveries = readQueueEvent(event);
+    const enoughMs = call.remainingMs() * LAST_START;
     for (const delivery of deliveries) {
+      if (delivery !== deliveries[0] && call.remainingMs() < enoughMs) {
+        failures.push(new Error('no time left in this invocation'));
+        continue;
+      }
       const log = call.log.child({ queue: delivery.queueName, messageId: delivery.messageId });
       try {
         await handleOne(delivery, options, deps, { ...call, log });

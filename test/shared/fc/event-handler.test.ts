@@ -152,6 +152,22 @@ describe('eventHandler', () => {
     expect(await deadLetters()).toEqual([]);
   });
 
+  it('begins no message when too little time is left, and asks for it again', async () => {
+    const seen: number[] = [];
+    const handler = eventHandler({
+      message: ConnectivityTestRequested,
+      env: z.object({}),
+      build: () => ({}),
+      async run(m, _, call) {
+        seen.push(m.data.workspaceId);
+        await expect.poll(() => call.remainingMs()).toBeLessThan(200);
+      },
+    });
+    const event = bytes([1, 2].map((n) => cloudEvent(wrapMessage(message(n), 'test'))));
+    await expect(handler(event, { ...context, function: { timeout: 0.7 } })).rejects.toThrow(/1 of 2 .*no time left/);
+    expect(seen).toEqual([1]);
+  });
+
   it('buries a failure that no repeat cures', async () => {
     const { handler } = handlerThat({ 1: new AccessDenied('bucket x', 'not-authorized') });
     await handler(bytes([cloudEvent(body)]), context);
