@@ -67,9 +67,16 @@ export function openDirectoryStore(root: string): ObjectStore {
   }
 
   return {
-    get: (key, options) => read(key, 0, undefined, options?.maxBytes),
-    getRange: (key, offset, length, options) => read(key, offset, length, options?.maxBytes),
-    async head(key) {
+    async get(key, options) {
+      options?.signal?.throwIfAborted();
+      return read(key, 0, undefined, options?.maxBytes);
+    },
+    async getRange(key, offset, length, options) {
+      options?.signal?.throwIfAborted();
+      return read(key, offset, length, options?.maxBytes);
+    },
+    async head(key, options) {
+      options?.signal?.throwIfAborted();
       const path = await locate(key);
       if (path === undefined) return undefined;
       const stats = await statOf(path);

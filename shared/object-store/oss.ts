@@ -190,7 +190,7 @@ function openAccount(options: OssOptions) {
     authorizationV4: true,
     sldEnable: pathStyle,
     // A name outside Alibaba's own domains is bound to one bucket.
-    cname: !pathStyle && !/\.(aliyuncs\.com|aliyun-inc\.com|aliyun\.com|localhost)$/.test(hostname),
+    cname: !pathStyle && !/(\.aliyuncs\.com|\.aliyun-inc\.com|\.aliyun\.com|^localhost|\.localhost)$/.test(hostname),
     // Only there to keep the client from advising on standard output.
     refreshSTSTokenInterval: 300_000,
   };
