@@ -62,12 +62,16 @@ async function start(options: StartOptions): Promise<void> {
   const databaseUrl = options.databaseUrl ?? process.env.DATABASE_URL;
   const startedAt = performance.now();
 
-  // A signal that comes during the start-up is kept until there is something to stop.
+  // A signal that comes during the start-up is kept until there is something to stop; but not for ever.
   let stopWanted: (() => void) | undefined;
   const stopped = new Promise<void>((resolve) => {
     stopWanted = resolve;
   });
-  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => stopWanted?.());
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const)
+    process.once(signal, () => {
+      stopWanted?.();
+      setTimeout(() => process.exit(0), STOP_LIMIT_MS);
+    });
 
   let platform: Awaited<ReturnType<typeof startPlatform>>;
   try {
@@ -103,8 +107,6 @@ async function start(options: StartOptions): Promise<void> {
 
   await stopped;
   say('\nStopping: what runs is finished or handed back.');
-  // Unreferenced timers would not fire while sockets keep the process busy; this one must.
-  setTimeout(() => process.exit(0), STOP_LIMIT_MS);
   await platform.stop();
   process.exit(0);
 }
