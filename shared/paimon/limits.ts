@@ -22,6 +22,9 @@ export const RATIO_FREE_BYTES = 16 * 1024 * 1024;
 /** Entries of one manifest. 8 MB hold about 60,000. */
 export const MAX_ENTRIES = 20_000_000;
 
+/** Items of one list inside a row: extra files, ranges of deletion vectors (one for every data file of a bucket). */
+export const MAX_LIST_ITEMS = 1_000_000;
+
 /** Manifests named by one snapshot's lists. */
 export const MAX_MANIFESTS = 100_000;
 
