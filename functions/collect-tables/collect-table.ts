@@ -105,7 +105,7 @@ async function underLease(
       return { kind: 'done' };
     }
     const metadata = await readTable(deps.store, locationOf(name, deps), { signal: deps.signal });
-    const isTable = metadata.schemaIds.length > 0 || (isAlive(before) && (await hasLostItsSchema(name, metadata, deps)));
+    const isTable = metadata.schemaIds.length > 0 || (await hasLostItsSchema(name, metadata, deps));
     const result = await transaction(deps, async (tx): Promise<TableResult> => {
       if (!renewal.isTrusted() || !(await fence(tx, lease))) return { kind: 'busy' };
       if (isTable) await write(tx, name, metadata, before, lease, meter, deps);

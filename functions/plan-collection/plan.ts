@@ -97,8 +97,7 @@ export function reasonToHold(counts: readonly RemovalCount[]): string | undefine
   if (missing === 0) return undefined;
   const whole = counts.find((count) => count.missing === count.known && count.known >= MIN_WHOLE_DATABASE);
   if (whole) return `all ${whole.known} tables of database '${whole.database}' are missing`;
-  // A lone table that goes is not a mass removal, even when it was the only one.
-  if (missing === known && known > 1) return `all ${known} tables of the environment are missing`;
+  if (missing === known) return `all ${known} tables of the environment are missing`;
   if (missing > MAX_REMOVED_TABLES && missing > known * MAX_REMOVED_SHARE) return `${missing} of ${known} tables are missing`;
   return undefined;
 }

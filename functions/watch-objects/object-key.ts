@@ -63,8 +63,9 @@ export function identifyObject(key: string, warehousePrefix: string): ObjectIden
   // A table is a folder: something must lie below it.
   if (!table || rest.length === 0 || !isName(table) || !isName(database)) return undefined;
   if (rest[0] !== 'branch') return { database, table, kind: kindOf(rest) };
-  const branch = /^branch-(.+)$/.exec(rest[1] ?? '')?.[1];
-  if (branch === undefined || rest.length < 3) return { database, table, kind: rest.at(-1) === '' ? 'marker' : 'other' };
+  // Names may hold any character but a slash, line breaks too.
+  const branch = rest[1]?.startsWith('branch-') ? rest[1].slice('branch-'.length) : '';
+  if (branch === '' || rest.length < 3) return { database, table, kind: rest.at(-1) === '' ? 'marker' : 'other' };
   return { database, table, branch, kind: kindOf(rest.slice(2)) };
 }
 
