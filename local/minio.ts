@@ -7,6 +7,7 @@ import { delimiter, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { type AccessKeys, Secret } from '../shared/credentials/secret.ts';
+import { openS3Client, type S3Client } from './oss/s3-client.ts';
 import { freePort } from './ports.ts';
 import { watchOver } from './watchdog.ts';
 
@@ -152,13 +153,16 @@ export async function startMinio(options: MinioOptions): Promise<Minio> {
     await stop(child, exited);
   };
   const deadline = Date.now() + READY_TIMEOUT_MS;
-  while (!(await answers(url))) {
+  const client = openS3Client({ endpoint: url, keys });
+  while (!(await answers(client))) {
     if (child.exitCode !== null || child.signalCode !== null || Date.now() > deadline) {
+      client.close();
       await close();
       throw new Error(`MinIO (${binary}) did not start: ${output.trim() || 'it printed nothing'}`);
     }
     await delay(50);
   }
+  client.close();
   return { url, keys, close };
 }
 
@@ -172,11 +176,15 @@ async function stop(child: ChildProcess, exited: Promise<void>): Promise<void> {
   }
 }
 
-async function answers(url: string): Promise<boolean> {
-  return fetch(`${url}/minio/health/ready`, { signal: AbortSignal.timeout(1_000) }).then(
-    (response) => response.ok,
-    () => false,
-  );
+/** Its health page answers before it takes requests, so a request is what counts. */
+async function answers(client: S3Client): Promise<boolean> {
+  try {
+    const { status, body } = await client.send({ method: 'GET' });
+    body.resume();
+    return status === 200;
+  } catch {
+    return false;
+  }
 }
 
 async function readKeys(file: string): Promise<AccessKeys> {
