@@ -150,11 +150,17 @@ function place(from: { endpoint: string; region: string }, bucket: string | unde
 }
 
 /** Keys for the OSS adapter, which asks before every request. */
-export function identityKeys(identity: Identity, policy: string, access: Access): AccessKeys | (() => Promise<AccessKeys>) {
+export function identityKeys(
+  identity: Identity,
+  policy: string,
+  access: Access,
+  /** `fresh`: a new session, so that a change of the role is seen; it replaces the remembered one. */
+  options: { fresh?: boolean } = {},
+): AccessKeys | (() => Promise<AccessKeys>) {
   if (identity.accessMode === 'accessKey')
     return { accessKeyId: identity.accessKeyId, accessKeySecret: identity.accessKeySecret };
   const { roleArn, externalId } = identity;
-  return () => roleKeys({ roleArn, externalId, policy }, access);
+  return () => roleKeys({ roleArn, externalId, policy }, access, options.fresh ?? false);
 }
 
 /** Sessions of this function instance; asked for again at two thirds of their life. */
@@ -165,6 +171,7 @@ const MAX_SESSIONS = 200;
 async function roleKeys(
   role: { roleArn: string; externalId: string; policy: string },
   { settings, functionKeys }: Access,
+  fresh: boolean,
 ): Promise<AccessKeys> {
   if (!functionKeys)
     throw InvalidInput.at(
@@ -174,7 +181,7 @@ async function roleKeys(
   // Whose session it is counts too: after our own role changed, its old sessions are not used on.
   const key = JSON.stringify([settings.stsEndpoint, role.roleArn, role.externalId, role.policy, ownerOf(functionKeys)]);
   const known = sessions.get(key);
-  if (known && performance.now() < known.renewAtMs) return known.keys;
+  if (known && !fresh && performance.now() < known.renewAtMs) return known.keys;
   const entry = { keys: newSession(), renewAtMs: performance.now() + 60_000 };
   sessions.delete(key);
   sessions.set(key, entry);
