@@ -252,10 +252,10 @@ function functionVariables(parts: {
   };
 }
 
-/** A function's own log line with its name in front of the fields; anything else it prints becomes one. */
+/** Functions log JSON lines that name them; whatever else one prints, such as a warning of Node, becomes such a line. */
 function functionLine(functionName: string, line: string): string {
-  if (line.startsWith('{') && line.endsWith('}')) return `{"function":${JSON.stringify(functionName)},${line.slice(1)}`;
-  return JSON.stringify({ function: functionName, time: new Date().toISOString(), level: 'info', message: line });
+  if (line.startsWith('{"time":') && line.endsWith('}')) return line;
+  return JSON.stringify({ time: new Date().toISOString(), level: 'warn', message: line, function: functionName });
 }
 
 /** Folder of `s.yaml`: above this file, as source and as bundle. */
