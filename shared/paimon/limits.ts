@@ -43,6 +43,9 @@ export const MAX_BRANCHES = 1_000;
 /** Pages of one listing: ten million keys. */
 export const MAX_PAGES = 10_000;
 
+/** Folders listed, without `full`, to find partition paths that metadata does not tell. */
+export const MAX_ZONE_LISTS = 20;
+
 /** Columns of one schema. */
 export const MAX_FIELDS = 100_000;
 

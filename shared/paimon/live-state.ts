@@ -125,7 +125,7 @@ export function describeLive(
 ): LiveState {
   const records = BigInt(live.total.records);
   const partitions = [...live.partitions.values()].map((sums) => describePartition(sums, naming, undecodable));
-  partitions.sort((a, b) => compare(a.path ?? '', b.path ?? '') || compare(a.hex, b.hex));
+  partitions.sort(byPath);
   return {
     files: live.total.files,
     size: BigInt(live.total.size),
@@ -171,6 +171,11 @@ function describePartition(
     undecodable(hex, error);
   }
   return partition;
+}
+
+/** By folder, then by stored bytes where a folder is shared or not known. */
+export function byPath(a: PartitionState, b: PartitionState): number {
+  return compare(a.path ?? '', b.path ?? '') || compare(a.hex, b.hex);
 }
 
 function compare(a: string, b: string): number {

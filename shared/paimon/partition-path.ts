@@ -57,7 +57,7 @@ export function partitionPath(values: readonly Value[], naming: PartitionNaming,
 }
 
 /** The unescaped name of one value; null, empty and blank text share the default name. */
-function partitionName(value: Value, naming: PartitionNaming, i: number, zoneOffsetMillis = 0): string | undefined {
+export function partitionName(value: Value, naming: PartitionNaming, i: number, zoneOffsetMillis = 0): string | undefined {
   if (value === null) return naming.defaultName;
   const type = naming.types[i]!;
   const text = naming.legacy ? legacyText(value, type) : castText(value, type, zoneOffsetMillis);

@@ -1,6 +1,7 @@
 import { Damage } from './damage.ts';
 import { type DataField, hasOpaque, parseFields } from './data-type.ts';
 import { asInt, asLong, isObject, type Json, parseJson } from './int64-json.ts';
+import { describeObjectTable } from './object-table.ts';
 
 /** A schema version (`schema/schema-<id>`, `org.apache.paimon.schema.TableSchema`). */
 export interface Schema {
@@ -50,6 +51,7 @@ export function decodeSchema(text: string, id: bigint): { schema: Schema; remark
     ...(typeof json.comment === 'string' ? { comment: json.comment } : {}),
     ...(timeMillis === undefined || timeMillis === 0n ? {} : { timeMillis }),
   };
+  if (tableTypeOf(schema) === 'object-table') schema.fields = describeObjectTable(schema.fields);
   return { schema, remarks: remarksOn(schema, id) };
 }
 

@@ -1,14 +1,16 @@
 import type { ObjectStore } from '../object-store/object-store.ts';
 import { addDoneMarks } from './done-marks.ts';
 import { branchPrefix, isFolderName, tablePrefix } from './layout.ts';
-import { MAX_BRANCHES } from './limits.ts';
+import { MAX_BRANCHES, MAX_ZONE_LISTS } from './limits.ts';
 import { CompleteListing } from './listing.ts';
+import { byPath } from './live-state.ts';
 import { listRoot, probeTable, type TableLocation } from './probe.ts';
 import { Problems } from './problem.ts';
 import { Reading } from './reading.ts';
 import { SnapshotSums } from './snapshot-sums.ts';
 import type { TableMetadata, TableView } from './table-metadata.ts';
 import { type Folders, readView } from './table-view.ts';
+import { resolveZonePaths } from './zone-folders.ts';
 
 export { probeTable, type TableLocation, type TableProbe } from './probe.ts';
 export type { Problem, TableStatus } from './problem.ts';
@@ -57,7 +59,7 @@ async function readOnce(
   const sums = full ? new SnapshotSums(reading, root) : undefined;
   const view = await readView(reading, { branch: '', root, tableRoot: root, files, folders, ...(sums ? { sums } : {}) });
   const branches = folders.branch ? await readBranches(reading, root, sums) : new Map<string, TableView | undefined>();
-  if (full) for (const each of [view, ...branches.values()]) if (each) await addDoneMarks(reading, root, each);
+  for (const each of [view, ...branches.values()]) if (each) await addFolderFacts(reading, root, each, full);
   return {
     metadata: {
       ...view,
@@ -88,7 +90,7 @@ export async function readBranch(
   if (files.schemas.length === 0 && files.snapshots.length === 0) return undefined;
   const view = await readOneBranch(reading, tableRoot, branch, sums);
   if (view === undefined) return undefined;
-  if (options.full) await addDoneMarks(reading, tableRoot, view);
+  await addFolderFacts(reading, tableRoot, view, options.full === true);
   return {
     ...view,
     database: location.database,
@@ -98,6 +100,13 @@ export async function readBranch(
     changeToken: files.changeToken,
     branches: new Map(),
   };
+}
+
+/** What only partition folders tell: names that hold a writer's wall clock and, with `full`, done marks. */
+async function addFolderFacts(reading: Reading, root: string, view: TableView, full: boolean): Promise<void> {
+  await resolveZonePaths(reading, root, view, full ? Number.POSITIVE_INFINITY : MAX_ZONE_LISTS);
+  view.live?.partitions.sort(byPath);
+  if (full) await addDoneMarks(reading, root, view);
 }
 
 /** A folder without a schema is no table: nothing of it is given, whatever else lies there. */
