@@ -12,6 +12,8 @@ export interface ServiceEvidence {
   /** OSS error-cause code, such as `0003-00000001`. */
   ec?: string;
   requestId?: string;
+  /** The endpoint that the service says to use instead: a host name of Alibaba Cloud OSS, nothing else. */
+  endpoint?: string;
 }
 
 /** Why a request was refused, in our words; `object-store/oss.ts` and `credentials/` translate into these. */

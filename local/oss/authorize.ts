@@ -80,7 +80,7 @@ export function requirePermission(
   };
   const byBucket = judge(bucketPolicies, asked);
   if (byBucket === 'denied')
-    throw new OssProblem('AccessDenied', 'Access denied by bucket policy.', { EC: '0003-00000001', AuthAction: action });
+    throw new OssProblem('AccessDenied', 'Access denied by bucket policy.', { EC: '0003-00000101', AuthAction: action });
   if (byBucket !== 'allowed' && !principal.allows(asked))
     throw new OssProblem('AccessDenied', 'You have no right to access this object because of the policies of your identity.', {
       EC: '0003-00000001',

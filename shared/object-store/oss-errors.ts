@@ -95,10 +95,17 @@ function readRefusal(answer: Answer): { code: string; message: string; evidence:
   const code = element('Code');
   const ec = element('EC') || header(answer, 'x-oss-ec');
   const requestId = element('RequestId') || header(answer, 'x-oss-request-id');
+  const endpoint = /^oss-[a-z0-9-]{1,60}\.aliyuncs\.com$/.exec(element('Endpoint'))?.[0];
   return {
     code,
     message: element('Message'),
-    evidence: { status: answer.status, ...(code && { code }), ...(ec && { ec }), ...(requestId && { requestId }) },
+    evidence: {
+      status: answer.status,
+      ...(code && { code }),
+      ...(ec && { ec }),
+      ...(requestId && { requestId }),
+      ...(endpoint && { endpoint }),
+    },
   };
 }
 
