@@ -9,7 +9,7 @@ const banner = {
 /**
  * Leaves out data that no path of ours reaches, a third of a bundle: error texts of validation in 50 languages (only
  * English is ever configured), tables of old East Asian encodings (the storage client decodes UTF-8 only), and the
- * WebSocket client with its proxies below the vendor's SDKs.
+ * packages below the vendor's SDKs that open WebSockets and go through SOCKS proxies.
  */
 const withoutDeadData = {
   name: 'without-dead-data',
@@ -18,7 +18,7 @@ const withoutDeadData = {
       contents: "export { default as en } from './en.js';",
       loader: 'js',
     }));
-    build.onLoad({ filter: /@darabonba[\\/]typescript[\\/]dist[\\/]websocket\.js$/ }, () => ({
+    build.onLoad({ filter: /node_modules[\\/](ws|socks-proxy-agent)[\\/]/ }, () => ({
       contents: 'module.exports = {};',
       loader: 'js',
     }));
