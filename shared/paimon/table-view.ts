@@ -74,7 +74,7 @@ export async function readView(reading: Reading, request: ViewRequest): Promise<
       'schema-partition-untyped',
       'degraded',
       `${root}schema/schema-${schema.id}`,
-      `expected known types for the partition columns ${schema.partitionKeys.join(', ')}: their values cannot be decoded`,
+      `expected known types for the partition columns, found ${schema.partitionKeys.map((key) => `${key} ${schema.fields.find((field) => field.name === key)?.type.text ?? '(no such column)'}`).join(', ')}: values cannot be decoded`,
     );
   }
   const describe = (live: LiveFiles, snapshot: Snapshot | undefined): LiveState =>
