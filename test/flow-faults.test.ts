@@ -35,7 +35,7 @@ async function tablesOf(name: string): Promise<Map<string, Answer>> {
 }
 
 async function expectMapEqualsWarehouse(name: string): Promise<void> {
-  const direct = await readDirectly(join(lake, 'wh'));
+  const direct = await readDirectly(lake, 'wh/');
   const map = await tablesOf(name);
   expect([...map.keys()].sort()).toEqual([...direct.keys()].sort());
   for (const [table, document] of direct) expect(map.get(table), table).toMatchObject(document);

@@ -25,7 +25,7 @@ afterAll(async () => {
 });
 
 async function expectMapEqualsWarehouse(): Promise<number> {
-  const direct = await readDirectly(join(lake, 'wh'));
+  const direct = await readDirectly(lake, 'wh/');
   const summaries = await api.all('tables?source=lake&environment=production&limit=100');
   expect(summaries.map((table: Answer) => `${table.database}.${table.table}`).sort()).toEqual([...direct.keys()].sort());
   for (const summary of summaries)

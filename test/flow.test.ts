@@ -74,7 +74,7 @@ describe('from a saved data source to the data map', () => {
   });
 
   it.each(SOURCES)('holds exactly what a direct read of %s says, in both environments', async (source) => {
-    const direct = await readDirectly(join(lake, source));
+    const direct = await readDirectly(lake, `${source}/`);
     expect(direct.size).toBeGreaterThan(0);
     for (const environment of ['development', 'production']) {
       const map = new Map((await mapOf(source, environment)).map((table) => [`${table.database}.${table.table}`, table]));

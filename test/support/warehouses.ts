@@ -14,13 +14,13 @@ export function copySample(into: string, databases?: readonly string[]): void {
       cpSync(join('sample/warehouse', name), join(into, name), { recursive: true });
 }
 
-/** What a direct read of the folder says of every table, by `database.table`. */
-export async function readDirectly(folder: string): Promise<Map<string, Answer>> {
-  const store = openDirectoryStore(folder);
+/** What a direct read of the warehouse at `prefix` of a bucket's folder says of every table, by `database.table`. */
+export async function readDirectly(bucketFolder: string, prefix: string): Promise<Map<string, Answer>> {
+  const store = openDirectoryStore(bucketFolder);
   const documents = new Map<string, Answer>();
-  for (const database of (await listDatabases(store, '')).items)
-    for (const table of (await listTables(store, '', database)).items) {
-      const metadata = await readTable(store, { warehousePrefix: '', database, table });
+  for (const database of (await listDatabases(store, prefix)).items)
+    for (const table of (await listTables(store, prefix, database)).items) {
+      const metadata = await readTable(store, { warehousePrefix: prefix, database, table });
       documents.set(`${database}.${table}`, JSON.parse(JSON.stringify(toDocument(metadata))));
     }
   return documents;
