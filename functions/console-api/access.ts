@@ -49,6 +49,7 @@ export const ACCESS: Readonly<Record<string, Access>> = {
   [`POST ${W}/collection-runs`]: 'operator',
   [`GET ${W}/collection-runs/:id`]: 'viewer',
   [`GET ${W}/collection-runs/:id/tables`]: 'viewer',
+  [`POST ${W}/collection-runs/:id/approve-removals`]: 'administrator',
 
   [`GET ${W}/databases`]: 'viewer',
   [`GET ${W}/tables`]: 'viewer',

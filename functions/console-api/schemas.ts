@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import { EnvironmentName } from '../../shared/messages.ts';
 
-/** Shapes that several routes share. What goes out is parsed by these too, so nothing undeclared leaves. */
+/** Shapes that several routes share. */
 
 export const Time = z.string().openapi({ format: 'date-time', example: '2026-11-23T09:30:00.000Z' });
 export const NullableTime = z.string().nullable().openapi({ format: 'date-time' });

@@ -6,8 +6,6 @@ import { queryWordsOf, quoteLexeme } from './lexemes.ts';
 /** The data map as people read it: databases, tables and all that hangs on a table. */
 
 export interface DatabaseSummary {
-  /** bigint as text. */
-  id: string;
   dataSource: string;
   environment: EnvironmentName;
   name: string;
@@ -17,7 +15,7 @@ export interface DatabaseSummary {
   removedAt: Date | null;
 }
 
-export interface TableProblem {
+export interface TableProblem extends Record<string, unknown> {
   code: string;
   object: string;
   message: string;
@@ -26,7 +24,7 @@ export interface TableProblem {
 /** One row of a list; 64-bit figures as text. The figures are null until the table was read, or while it cannot be. */
 export interface TableSummary {
   id: string;
-  /** Sort key beside the name; means nothing outside. */
+  /** Of the database's own; never shown. */
   rowId: string;
   dataSource: string;
   environment: EnvironmentName;
@@ -64,14 +62,20 @@ export interface TableDetail extends TableSummary {
   bytesRead: string | null;
 }
 
-/** A partition in the reader's names; figures beyond 2^53 are text. */
 export interface PartitionEntry extends Record<string, unknown> {
   partition: unknown;
-  path: string;
+  path: string | null;
   hex: string;
   files: number | string;
   size: number | string;
   records: number | string;
+}
+
+/** A partition in the reader's names, figures beyond 2^53 as text, and its place in the list. */
+export interface StoredPartition {
+  entry: PartitionEntry;
+  path: string;
+  key: string;
 }
 
 export interface MapFilter {
@@ -97,24 +101,25 @@ const FROM_TABLES = `from catalog_table c join catalog_database d on d.id = c.da
 export async function listDatabases(
   tx: TenantTransaction,
   filter: MapFilter,
-  page: { after?: { name: string; id: string }; limit: number },
+  page: { after?: { name: string; dataSource: string; environment: string }; limit: number },
 ): Promise<DatabaseSummary[]> {
   return tx.query<DatabaseSummary>(
-    `select d.id, s.name as "dataSource", e.name as environment, d.name,
+    `select s.name as "dataSource", e.name as environment, d.name,
             (select count(*) from catalog_table c where c.database_id = d.id and c.removed_at is null)::int as "tableCount",
             d.first_seen_at as "firstSeenAt", d.last_seen_at as "lastSeenAt", d.removed_at as "removedAt"
        from catalog_database d join environment e on e.id = d.environment_id join data_source s on s.id = e.data_source_id
       where d.workspace_id = $1 and ($2::text is null or s.name = $2) and ($3::text is null or e.name = $3)
         and ($4 = 'include' or (d.removed_at is null) = ($4 = 'exclude'))
-        and ($5::text is null or (d.name, d.id) > ($5, $6::bigint))
-      order by d.name, d.id limit $7`,
+        and ($5::text is null or (d.name, s.name, e.name) > ($5, $6, $7))
+      order by d.name, s.name, e.name limit $8`,
     [
       tx.workspaceId,
       filter.dataSource ?? null,
       filter.environment ?? null,
       filter.removed ?? 'exclude',
       page.after?.name ?? null,
-      page.after?.id ?? null,
+      page.after?.dataSource ?? null,
+      page.after?.environment ?? null,
       page.limit,
     ],
   );
@@ -127,7 +132,7 @@ export async function listDatabases(
 export async function listTables(
   tx: TenantTransaction,
   filter: MapFilter & { search?: string },
-  page: { after?: { name: string; rowId: string }; offset?: number; limit: number },
+  page: { after?: { name: string; id: string }; offset?: number; limit: number },
 ): Promise<{ rows: TableSummary[]; total?: number }> {
   const condition = filter.search === undefined ? undefined : await searchCondition(tx, filter.search);
   if (condition === 'nothing') return { rows: [], ...(page.offset !== undefined && { total: 0 }) };
@@ -149,9 +154,10 @@ export async function listTables(
   }
   const n = values.length;
   const rows = await tx.query<TableSummary>(
-    `select ${SUMMARY} ${FROM_TABLES} where ${where} and ($${n + 1}::text is null or (c.name, c.id) > ($${n + 1}, $${n + 2}::bigint))
+    `select ${SUMMARY} ${FROM_TABLES} where ${where} and ($${n + 1}::text is null or (c.name, c.id) > ($${n + 1},
+          coalesce((select place.id from catalog_table place where place.workspace_id = $1 and place.public_id = $${n + 2}::uuid), 0)))
       order by c.name, c.id limit $${n + 3} offset $${n + 4}`,
-    [...values, page.after?.name ?? null, page.after?.rowId ?? null, page.limit, page.offset ?? 0],
+    [...values, page.after?.name ?? null, page.after?.id ?? null, page.limit, page.offset ?? 0],
   );
   if (page.offset === undefined) return { rows };
   const [counted] = await tx.query<{ total: number }>(`select count(*)::int as total ${FROM_TABLES} where ${where}`, values);
@@ -296,7 +302,7 @@ export async function listPartitions(
   tx: TenantTransaction,
   rowId: string,
   options: { branch: string; prefix?: string; after?: { path: string; key: string }; offset?: number; limit: number },
-): Promise<PartitionEntry[]> {
+): Promise<StoredPartition[]> {
   const rows = await tx.query<{
     path: string;
     key: string;
@@ -322,14 +328,11 @@ export async function listPartitions(
       options.offset ?? 0,
     ],
   );
-  return rows.map((row) => ({
-    partition: row.spec,
-    path: row.path,
-    hex: row.key,
-    files: exact(row.files),
-    size: exact(row.size),
-    records: exact(row.rows),
-    ...row.detail,
+  return rows.map(({ path, key, spec, rows: records, size, files, detail }) => ({
+    path,
+    key,
+    // What the columns could not hold as it is lies in `detail`, which therefore comes last.
+    entry: { partition: spec, path, hex: key, files: exact(files), size: exact(size), records: exact(records), ...detail },
   }));
 }
 

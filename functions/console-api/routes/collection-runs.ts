@@ -1,6 +1,6 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { EnvironmentName } from '../../../shared/messages.ts';
-import { createRun } from '../../../shared/store/collection-runs.ts';
+import { approveRemovals, createRun } from '../../../shared/store/collection-runs.ts';
 import { gateOf } from '../../../shared/store/connectivity-tests.ts';
 import { findDataSource } from '../../../shared/store/data-sources.ts';
 import type { TenantTransaction } from '../../../shared/store/database.ts';
@@ -167,6 +167,29 @@ export function addCollectionRuns(app: App): void {
       const run = await c.env.deps.database.tenant(c.var.workspace.id, (tx) => getRun(tx, c.req.valid('param').id));
       if (!run) throw notFound();
       return c.json(answerOf(run), 200);
+    },
+  );
+
+  app.openapi(
+    createRoute({
+      method: 'post',
+      path: '/api/v1/workspaces/{workspace}/collection-runs/{id}/approve-removals',
+      tags,
+      summary: 'Approve the removals that a run held back',
+      description: 'Starts a new run that may carry them out, as far as the tables are still gone then.',
+      security: token,
+      request: { params: IdParams },
+      responses: accepted(RunAnswer, 'The new run'),
+    }),
+    async (c) => {
+      const answer = await change(c, async (tx) => {
+        const held = await getRun(tx, c.req.valid('param').id);
+        if (!held) throw notFound();
+        if (held.phase !== 'needs-approval')
+          throw new Problem(409, 'nothing-held', `The run holds no removals back: its phase is ${held.phase}.`);
+        return answerOf((await getRun(tx, await approveRemovals(tx, held.id, c.var.principal.name)))!);
+      });
+      return c.json(answer, 202);
     },
   );
 

@@ -10,7 +10,7 @@ const Entry = z.looseObject({});
 const Partition = z
   .looseObject({
     partition: z.unknown().describe('Decoded values by partition key'),
-    path: z.string(),
+    path: z.string().nullable(),
     hex: z.string().describe('The key as stored'),
     files: z.union([z.number(), z.string()]),
     size: z.union([z.number(), z.string()]).describe('Bytes'),
@@ -107,8 +107,8 @@ export function addTableParts(app: App): void {
       const page = pageOf(
         found.rows,
         limit,
-        (row) => [row.path, row.hex],
-        (row) => row,
+        (row) => [row.path, row.key],
+        (row) => row.entry,
       );
       return c.json({ ...page, ...(found.total !== undefined && { total: found.total }) }, 200);
     },
@@ -134,11 +134,11 @@ function branchOf(document: Record<string, unknown>, name: string): Record<strin
   return branches[name];
 }
 
-/** An object by name becomes a list whose entries carry their `name`. */
+/** An object by name becomes a list whose entries carry their `name`; the number of a consumer is the snapshot it reads next. */
 function entriesOf(value: unknown): Record<string, unknown>[] {
   if (Array.isArray(value)) return value.filter(isRecord);
   if (!isRecord(value)) return [];
-  return Object.entries(value).map(([name, entry]) => (isRecord(entry) ? { name, ...entry } : { name, value: entry }));
+  return Object.entries(value).map(([name, entry]) => (isRecord(entry) ? { name, ...entry } : { name, nextSnapshotId: entry }));
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

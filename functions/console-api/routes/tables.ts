@@ -8,7 +8,6 @@ import {
   listPartitions,
   listTables,
   type MapFilter,
-  type PartitionEntry,
   searchTables,
   type TableDetail,
   type TableSummary,
@@ -60,7 +59,6 @@ export const TableAnswer = z
 
 const DatabaseAnswer = z
   .object({
-    id: z.string(),
     dataSource: z.string(),
     environment: EnvironmentName,
     name: z.string(),
@@ -71,7 +69,7 @@ const DatabaseAnswer = z
   })
   .openapi('Database');
 
-const Problems = z.array(z.object({ code: z.string(), object: z.string(), message: z.string() }));
+const Problems = z.array(z.looseObject({ code: z.string(), object: z.string(), message: z.string() }));
 /** Loose: with `full` the fields of the reader's document stand beside these. */
 const TableDetailAnswer = z
   .looseObject({
@@ -106,14 +104,17 @@ export function addTables(app: App): void {
     }),
     async (c) => {
       const { cursor, limit, ...query } = c.req.valid('query');
-      const after = readCursor(cursor, z.tuple([z.string(), z.string().regex(/^\d{1,19}$/)]));
+      const after = readCursor(cursor, z.tuple([z.string(), z.string(), z.string()]));
       const rows = await c.env.deps.database.tenant(c.var.workspace.id, (tx) =>
-        listDatabases(tx, filterOf(query), { limit: limit + 1, ...(after && { after: { name: after[0], id: after[1] } }) }),
+        listDatabases(tx, filterOf(query), {
+          limit: limit + 1,
+          ...(after && { after: { name: after[0], dataSource: after[1], environment: after[2] } }),
+        }),
       );
       const page = pageOf(
         rows,
         limit,
-        (row) => [row.name, row.id],
+        (row) => [row.name, row.dataSource, row.environment],
         (row) => ({
           ...row,
           firstSeenAt: iso(row.firstSeenAt),
@@ -157,19 +158,19 @@ export function addTables(app: App): void {
       const { cursor, limit, offset, search, ...query } = c.req.valid('query');
       if (cursor !== undefined && offset !== undefined)
         throw invalid([{ path: 'query.offset', message: 'give either cursor or offset' }]);
-      const after = readCursor(cursor, z.tuple([z.string(), z.string().regex(/^\d{1,19}$/)]));
+      const after = readCursor(cursor, z.tuple([z.string(), z.uuid()]));
       const { rows, total } = await c.env.deps.database.tenant(c.var.workspace.id, (tx) =>
         listTables(
           tx,
           { ...filterOf(query), ...(search !== undefined && { search }) },
           {
             limit: limit + 1,
-            ...(after && { after: { name: after[0], rowId: after[1] } }),
+            ...(after && { after: { name: after[0], id: after[1] } }),
             ...(offset !== undefined && { offset }),
           },
         ),
       );
-      const page = pageOf(rows, limit, (row) => [row.table, row.rowId], tableAnswerOf);
+      const page = pageOf(rows, limit, (row) => [row.table, row.id], tableAnswerOf);
       return c.json({ ...page, ...(total !== undefined && { total }) }, 200);
     },
   );
@@ -297,30 +298,31 @@ function detailOf(row: TableDetail): z.infer<typeof TableDetailAnswer> {
 /** The reader's document put together again: its own fields and the partitions that have rows of their own. */
 async function fullOf(tx: TenantTransaction, table: TableDetail): Promise<Record<string, unknown>> {
   const document = await getTableDocument(tx, table.rowId);
-  const partitions = await firstPartitions(tx, table, '');
-  const branches = isRecord(document.branches)
-    ? Object.fromEntries(
-        await Promise.all(
-          Object.entries(document.branches).map(async ([name, branch]) => [
-            name,
-            isRecord(branch) ? { ...branch, ...(await firstPartitions(tx, table, name)) } : branch,
-          ]),
-        ),
-      )
-    : undefined;
-  // A table that could not be read has no document, and then no partitions to speak of.
-  return { ...document, ...(Object.keys(document).length > 0 && partitions), ...(branches && { branches }) };
+  const { branches } = document;
+  if (!isRecord(branches)) return withPartitions(tx, table, '', document);
+  const whole: [string, unknown][] = [];
+  for (const [name, view] of Object.entries(branches))
+    whole.push([name, isRecord(view) ? await withPartitions(tx, table, name, view) : view]);
+  return withPartitions(tx, table, '', { ...document, branches: Object.fromEntries(whole) });
 }
 
-async function firstPartitions(
+/** A view whose files could not be read has no partitions to speak of: null, as the reader says it. */
+async function withPartitions(
   tx: TenantTransaction,
   table: TableDetail,
   branch: string,
-): Promise<{ partitions: PartitionEntry[]; partitionsNextCursor?: string }> {
+  view: Record<string, unknown>,
+): Promise<Record<string, unknown>> {
+  if (!('partitionCount' in view)) return view;
+  if (view.partitionCount === null) return { ...view, partitions: null };
   const rows = await listPartitions(tx, table.rowId, { branch, limit: FULL_PARTITIONS + 1 });
-  if (rows.length <= FULL_PARTITIONS) return { partitions: rows };
-  const last = rows[FULL_PARTITIONS - 1]!;
-  return { partitions: rows.slice(0, FULL_PARTITIONS), partitionsNextCursor: writeCursor([last.path, last.hex]) };
+  const shown = rows.slice(0, FULL_PARTITIONS);
+  const last = shown.at(-1);
+  return {
+    ...view,
+    partitions: shown.map(({ entry }) => entry),
+    ...(last && rows.length > FULL_PARTITIONS && { partitionsNextCursor: writeCursor([last.path, last.key]) }),
+  };
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {
