@@ -89,8 +89,7 @@ export function accessSteps(
     // Whatever rule it was: listing and reading decide, the region is only good to know.
     const isOnlyUnknown = error instanceof AccessDenied && error.reason === 'not-authorized';
     if (isOnlyUnknown) return { status: 'warning', ...found, cause: 'bucket-info-denied' };
-    // OSS does not say where the bucket is; the region of the endpoint is only the one that it is not in.
-    return { status: 'failed', ...found };
+    return { status: 'failed', ...found, suggestion: regionSaidBy(error) };
   }
 
   async function list(signal: AbortSignal): Promise<Outcome> {
@@ -122,6 +121,12 @@ export function accessSteps(
 
 function renamed<Code extends string>({ code, evidence }: { code: Code; evidence: string }): { cause: Code; evidence: string } {
   return { cause: code, evidence };
+}
+
+/** Where the bucket is, when OSS named its endpoint in a refusal. */
+function regionSaidBy(error: unknown): string | undefined {
+  const endpoint = error instanceof AccessDenied ? error.detail.evidence?.endpoint : undefined;
+  return safeRegion(endpoint?.replace(/^oss-|(-internal)?\.aliyuncs\.com$/g, '') ?? '');
 }
 
 /** A foreign text goes on only when it can be a region. */

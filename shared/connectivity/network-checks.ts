@@ -74,7 +74,7 @@ export function networkSteps(
     for (const address of state.addresses.slice(0, MAX_ADDRESSES_TRIED)) {
       const startedAt = performance.now();
       try {
-        const version = await connect(target, address, signal);
+        const version = await (options.dial ?? connect)(target, address, signal);
         state.addresses = [address, ...state.addresses.filter((other) => other !== address)];
         return { status: 'ok', evidence: `connected in ${Math.round(performance.now() - startedAt)} ms, ${version}` };
       } catch (error) {
@@ -132,7 +132,9 @@ export function networkSteps(
 }
 
 /** Opens and closes one connection. Returns what was agreed on; throws Unreachable. */
-function connect(target: OutboundTarget, address: string, signal: AbortSignal): Promise<string> {
+export type Dial = (target: OutboundTarget, address: string, signal: AbortSignal) => Promise<string>;
+
+function connect(target: OutboundTarget, address: string, signal: AbortSignal): ReturnType<Dial> {
   const { hostname, port, protocol } = target;
   return new Promise((resolve, reject) => {
     const secure = protocol === 'https:';

@@ -4,7 +4,7 @@ import type { Verdict } from '../store/connectivity-tests.ts';
 import { accessSteps } from './access-checks.ts';
 import { nameOfError } from './cause-of-error.ts';
 import { type CauseCode, type CauseContext, explain } from './causes.ts';
-import { networkSteps } from './network-checks.ts';
+import { type Dial, networkSteps } from './network-checks.ts';
 import { warehouseSteps } from './warehouse-checks.ts';
 
 /** What a check found. `suggestion` and `skewSeconds` go into the texts of its cause. */
@@ -43,6 +43,8 @@ export interface TestOptions {
   /** Longest time for all checks together. At most and by default 25 s, which leaves time to write the result. */
   budgetMs?: number;
   now?: () => Date;
+  /** For tests: instead of opening a real connection. */
+  dial?: Dial;
   /** Told after each check, with all so far. */
   onCheck?: (checks: readonly Check[]) => Promise<void>;
 }
