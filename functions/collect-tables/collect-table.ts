@@ -77,7 +77,8 @@ async function isUnchanged(name: TableName, before: StoredTableState, deps: Coll
   const token = probeTokenOf(before.changeToken);
   if (token === undefined || before.isStale || before.isRemoved) return false;
   const probe = await probeTable(deps.store, locationOf(name, deps), token, { signal: deps.signal });
-  return probe.exists && probe.changeToken === token;
+  // A table that lost its schemas has a token too, and stays what it is while that is the same.
+  return probe.changeToken === token;
 }
 
 async function underLease(
