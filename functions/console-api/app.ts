@@ -1,6 +1,6 @@
 import { OpenAPIHono } from '@hono/zod-openapi';
-import type { KeyRing } from '../../shared/credentials/envelope.ts';
-import type { PermittedEndpoints } from '../../shared/data-source-rules/endpoint.ts';
+import type { StorageSettings } from '../../shared/credentials/environment-store.ts';
+import type { AccessKeys } from '../../shared/credentials/secret.ts';
 import type { Call } from '../../shared/fc/context.ts';
 import type { Queue } from '../../shared/queue/queue.ts';
 import type { Database, TenantTransaction } from '../../shared/store/database.ts';
@@ -15,6 +15,7 @@ import { addCollectionRuns } from './routes/collection-runs.ts';
 import { addConnectivityTests } from './routes/connectivity-tests.ts';
 import { addDataSources } from './routes/data-sources.ts';
 import { addDocs } from './routes/docs.ts';
+import { addFolders } from './routes/folders.ts';
 import { addOperations } from './routes/operations.ts';
 import { addPolicies } from './routes/policies.ts';
 import { addTableParts } from './routes/table-parts.ts';
@@ -27,10 +28,11 @@ export interface Deps {
   database: Database;
   /** Absent where none is reachable: messages then wait in the outbox for the timer. */
   queue?: Queue;
-  keyRing: KeyRing;
   accountId: string;
-  stsEndpoint?: string;
-  permittedEndpoints: PermittedEndpoints;
+  /** How warehouses are reached: for browsing folders, and for the rules of endpoints. */
+  settings: StorageSettings;
+  /** This function's own identity, which assumes roles. */
+  functionKeys?: AccessKeys;
 }
 
 export interface ConsoleApi {
@@ -75,6 +77,7 @@ export function createApp(): App {
   addDataSources(app);
   addConnectivityTests(app);
   addPolicies(app);
+  addFolders(app);
   addCollectionRuns(app);
   addTables(app);
   addTableParts(app);

@@ -15,7 +15,7 @@ export async function judge(
   const locations = await listDataSourceLocations(tx);
   return judgeDataSource(input, {
     workspaceKind: c.var.workspace.kind,
-    permitted: c.env.deps.permittedEndpoints,
+    permitted: c.env.deps.settings.permitted,
     others: locations.filter((location) => location.dataSourceId !== before?.id),
     secretsKept: (before?.environments ?? [])
       .filter((old) => {

@@ -252,6 +252,15 @@ export async function getEnvironmentConfig(
   return { config, version: row.version, ...(row.accessMode === 'accessKey' && { sealedSecret: row.sealedSecret }) };
 }
 
+/** The sealed secret of an environment, also of a draft; undefined when there is none. */
+export async function getSealedSecret(tx: TenantTransaction, environmentId: string): Promise<unknown> {
+  const [row] = await tx.query<{ sealed: unknown }>(
+    'select access_key_secret as sealed from environment where workspace_id = $1 and id = $2',
+    [tx.workspaceId, environmentId],
+  );
+  return row?.sealed ?? undefined;
+}
+
 /** Where every environment of the workspace lies. */
 export async function listDataSourceLocations(tx: TenantTransaction): Promise<DataSourceLocation[]> {
   return tx.query<DataSourceLocation>(

@@ -67,9 +67,13 @@ export async function startHarness(): Promise<Harness> {
         for (const message of messages) sent.push({ queueName, message });
       },
     },
-    keyRing: parseKeyRing(randomBytes(32).toString('base64')),
     accountId: '1234567890123456',
-    permittedEndpoints: permittedEndpoints('http://127.0.0.1:7072'),
+    settings: {
+      keyRing: parseKeyRing(randomBytes(32).toString('base64')),
+      permitted: permittedEndpoints('http://127.0.0.1:7072'),
+      stsEndpoint: 'sts.cn-hangzhou.aliyuncs.com',
+      ownRegion: '',
+    },
   };
   const call: Call = {
     requestId: 'request-1',
