@@ -21,10 +21,10 @@ export function withClientOptions(command: Command): Command {
     .option('--json', 'JSON instead of text: one document, or one object a line for lists');
 }
 
-export function withEnvironment(command: Command, fallback: string | undefined = 'production'): Command {
-  return fallback === undefined
-    ? command.option('--env <name>', 'development or production')
-    : command.option('--env <name>', 'development or production', fallback);
+/** Without `fallback` the option may be left out, and the command decides. */
+export function withEnvironment(command: Command, fallback: string | null = 'production'): Command {
+  const says = 'development or production';
+  return fallback === null ? command.option('--env <name>', says) : command.option('--env <name>', says, fallback);
 }
 
 export interface Server {
@@ -40,9 +40,9 @@ export function findServer(options: { data?: string }, env: NodeJS.ProcessEnv = 
   if (options.data === undefined && env.DATAMAP_URL) {
     if (!URL.canParse(env.DATAMAP_URL)) throw wrongUse(`DATAMAP_URL is not a URL: ${env.DATAMAP_URL}`);
     if (!env.DATAMAP_TOKEN) throw wrongUse('DATAMAP_URL is set, but DATAMAP_TOKEN is not: set it to a token of that server');
-    return { url: env.DATAMAP_URL.replace(/\/+$/, ''), token: env.DATAMAP_TOKEN };
+    return { url: env.DATAMAP_URL.replace(/\/+$/, '').replace(/\/api\/v1$/, ''), token: env.DATAMAP_TOKEN };
   }
-  const folder = resolve(options.data ?? DEFAULT_DATA_FOLDER);
+  const folder = folderOf(options.data, env);
   if (options.data === undefined && !existsSync(folder))
     throw new Failure(EXIT.unreachable, 'no server is known', [
       'Start a local platform here with `datamap start`, name its folder with --data,',
@@ -56,7 +56,12 @@ export function findServer(options: { data?: string }, env: NodeJS.ProcessEnv = 
 
 /** Ports of the local platform that has started in this folder, by part. */
 export function portsOf(data: string | undefined): Record<string, number> {
-  return readFile(join(resolve(data ?? DEFAULT_DATA_FOLDER), 'state.json'), State).ports;
+  return readFile(join(folderOf(data), 'state.json'), State).ports;
+}
+
+/** The folder of the local platform that is meant: the one given, else the one that `datamap start` takes by default. */
+export function folderOf(data: string | undefined, env: NodeJS.ProcessEnv = process.env): string {
+  return resolve(data ?? env.DATAMAP_DATA ?? DEFAULT_DATA_FOLDER);
 }
 
 function readFile<T>(file: string, schema: z.ZodType<T>): T {

@@ -21,7 +21,9 @@ function wordsOf(program: Command): Words {
   const visit = (command: Command, path: string) => {
     words.set(path, {
       commands: command.commands.map((sub) => ({ name: sub.name(), summary: sub.description() })),
-      options: command.options.flatMap((option) => (option.long ? [{ flag: option.long, summary: option.description }] : [])),
+      options: command.options.flatMap((option) =>
+        option.long && !option.hidden ? [{ flag: option.long, summary: option.description }] : [],
+      ),
     });
     for (const sub of command.commands) visit(sub, path === '' ? sub.name() : `${path} ${sub.name()}`);
   };

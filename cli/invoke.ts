@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { Command } from 'commander';
 import { type AccessKeys, Secret } from '../shared/credentials/secret.ts';
 import { DatamapError, Unreachable } from '../shared/errors.ts';
 import { type FunctionTarget, invokeFunction } from '../shared/fc/invoke.ts';
-import { portsOf } from './client.ts';
+import { folderOf, portsOf } from './client.ts';
 import { EXIT, Failure, wrongUse } from './failure.ts';
 import { jsonLine, printLine } from './output.ts';
 
@@ -96,7 +96,7 @@ function local(data: string | undefined): Place {
   const port = portsOf(data).fc;
   if (port === undefined) throw new Failure(EXIT.unreachable, 'the local platform has no functions endpoint');
   const { accessKeyId, accessKeySecret, roleArn } = JSON.parse(
-    readFileSync(join(resolve(data ?? '.data'), 'credentials.json'), 'utf8'),
+    readFileSync(join(folderOf(data), 'credentials.json'), 'utf8'),
   ) as Record<'accessKeyId' | 'accessKeySecret' | 'roleArn', string>;
   return {
     endpoint: `http://127.0.0.1:${port}`,

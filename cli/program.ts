@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander';
+import packageJson from '../package.json' with { type: 'json' };
 import { changesCommand } from './changes.ts';
 import { completionCommand } from './completion.ts';
 import { EXIT, Failure } from './failure.ts';
@@ -17,6 +18,7 @@ import { workspaceCommand } from './workspaces.ts';
 export function createProgram(): Command {
   const program = new Command('datamap')
     .description('Finds, watches and explains Apache Paimon tables of filesystem catalogs on object storage.')
+    .version(packageJson.version)
     .addHelpText(
       'after',
       `

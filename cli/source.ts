@@ -172,7 +172,7 @@ function accessOf(fields: Environment): string {
 }
 
 function testCommand(): Command {
-  return withEnvironment(withClientOptions(new Command('test')), undefined)
+  return withEnvironment(withClientOptions(new Command('test')), null)
     .description('test the connectivity of one environment, or of all')
     .argument('<name>')
     .option('--wait', 'wait for the verdict; exit code 1 if one is not Connected')
