@@ -24,41 +24,58 @@ export class LiveFiles {
   /** Rows of kind delete in the files; null as soon as one file does not say. */
   deleteRecords: number | bigint | null = 0;
   externalPathFiles = 0;
-  readonly byExtension = new Map<string, number>();
-  readonly byLevel = new Map<number, number>();
   readonly partitions = new Map<string, PartitionSums>();
-  #lastKey = '';
+  readonly #extensions = new Map<string, { files: number }>();
+  readonly #levels = new Map<number, { files: number }>();
+  // Files that follow each other mostly share these: comparing with the last one spares a look-up each.
+  #lastExtension = '';
+  #lastExtensionFiles = { files: 0 };
+  #lastLevel = -1;
+  #lastLevelFiles = { files: 0 };
+  #lastBytes: Uint8Array | undefined;
   #last: PartitionSums | undefined;
+  #lastBucket = -1;
+  #lastBucketSums: FileSums | undefined;
+  #lastTotalBuckets: unknown;
+
+  get byExtension(): Map<string, number> {
+    return new Map([...this.#extensions].map(([extension, { files }]) => [extension, files]));
+  }
+
+  get byLevel(): Map<number, number> {
+    return new Map([...this.#levels].map(([level, { files }]) => [level, files]));
+  }
 
   add(slots: readonly Cell[]): void {
     const size = slots[SLOT.fileSize] as number | bigint;
     const records = slots[SLOT.rowCount] as number | bigint;
-    const bucket = slots[SLOT.bucket] as number;
     addTo(this.total, size, records);
     const deletes = slots[SLOT.deleteRowCount] as number | bigint | null;
-    this.deleteRecords = deletes === null || this.deleteRecords === null ? null : plus(this.deleteRecords, deletes);
+    if (deletes !== 0 && this.deleteRecords !== null)
+      this.deleteRecords = deletes === null ? null : plus(this.deleteRecords, deletes);
     if (slots[SLOT.externalPath] !== null) this.externalPathFiles++;
-    bump(this.byExtension, extensionOf(slots[SLOT.fileName] as string));
-    bump(this.byLevel, (slots[SLOT.level] as number | null) ?? 0);
-    const partition = this.#partition(slots[SLOT.partition] as Uint8Array);
+    this.#countExtension(slots[SLOT.fileName] as string);
+    this.#countLevel((slots[SLOT.level] as number | null) ?? 0);
+
+    const bytes = slots[SLOT.partition] as Uint8Array;
+    const partition = bytes === this.#lastBytes && this.#last ? this.#last : this.#startPartition(bytes);
     addTo(partition, size, records);
-    let inBucket = partition.buckets.get(bucket);
-    if (inBucket === undefined) {
-      inBucket = { files: 0, size: 0, records: 0 };
-      partition.buckets.set(bucket, inBucket);
-    }
+    const bucket = slots[SLOT.bucket] as number;
+    const inBucket =
+      bucket === this.#lastBucket && this.#lastBucketSums ? this.#lastBucketSums : this.#startBucket(partition, bucket);
     addTo(inBucket, size, records);
     const totalBuckets = slots[SLOT.totalBuckets];
-    if (typeof totalBuckets === 'number') partition.totalBuckets.add(totalBuckets);
+    if (totalBuckets !== this.#lastTotalBuckets && typeof totalBuckets === 'number') {
+      partition.totalBuckets.add(totalBuckets);
+      this.#lastTotalBuckets = totalBuckets;
+    }
     const creation = slots[SLOT.creationTime] as number | bigint | null;
     if (creation !== null && (partition.lastCreation === null || creation > partition.lastCreation))
       partition.lastCreation = creation;
   }
 
-  #partition(bytes: Uint8Array): PartitionSums {
+  #startPartition(bytes: Uint8Array): PartitionSums {
     const key = latin1(bytes);
-    // Files of one partition stand together.
-    if (key === this.#lastKey && this.#last) return this.#last;
     let partition = this.partitions.get(key);
     if (partition === undefined) {
       partition = {
@@ -72,9 +89,39 @@ export class LiveFiles {
       };
       this.partitions.set(key, partition);
     }
-    this.#lastKey = key;
+    this.#lastBytes = bytes;
     this.#last = partition;
+    this.#lastBucketSums = undefined;
+    this.#lastTotalBuckets = undefined;
     return partition;
+  }
+
+  #startBucket(partition: PartitionSums, bucket: number): FileSums {
+    let sums = partition.buckets.get(bucket);
+    if (sums === undefined) {
+      sums = { files: 0, size: 0, records: 0 };
+      partition.buckets.set(bucket, sums);
+    }
+    this.#lastBucket = bucket;
+    this.#lastBucketSums = sums;
+    return sums;
+  }
+
+  #countExtension(fileName: string): void {
+    // An extension holds one dot, its first character: a name that ends like the last one has the same.
+    if (this.#lastExtension === '' || !fileName.endsWith(this.#lastExtension)) {
+      this.#lastExtension = extensionOf(fileName);
+      this.#lastExtensionFiles = counter(this.#extensions, this.#lastExtension);
+    }
+    this.#lastExtensionFiles.files++;
+  }
+
+  #countLevel(level: number): void {
+    if (level !== this.#lastLevel) {
+      this.#lastLevel = level;
+      this.#lastLevelFiles = counter(this.#levels, level);
+    }
+    this.#lastLevelFiles.files++;
   }
 }
 
@@ -93,8 +140,13 @@ export function plus(a: number | bigint, b: number | bigint): number | bigint {
   return BigInt(a) + BigInt(b);
 }
 
-function bump<K>(counts: Map<K, number>, key: K): void {
-  counts.set(key, (counts.get(key) ?? 0) + 1);
+function counter<K>(counters: Map<K, { files: number }>, key: K): { files: number } {
+  let found = counters.get(key);
+  if (found === undefined) {
+    found = { files: 0 };
+    counters.set(key, found);
+  }
+  return found;
 }
 
 /** `.parquet`; empty where the name has no dot. */

@@ -2,8 +2,9 @@
  * How the three containers of manifests (Avro, ORC, Parquet) hand over their rows: flat slots, one per wanted column, in
  * the order asked for. `_FILE._FILE_SIZE` names a nested column. A missing or null column gives null.
  *
- * Values: int and boolean as such; long as number, or bigint beyond 2^53; strings; bytes as a view that lives only until the
- * callback returns; arrays as arrays; records as Maps.
+ * Values: int and boolean as such; long as number, or bigint beyond 2^53; strings; bytes, perhaps a view that lives
+ * only until the callback returns, and the same object as in the row before only where the bytes are the same; arrays as
+ * arrays; records as Maps.
  */
 export type Slots = Cell[];
 export type Cell = null | number | bigint | boolean | string | Uint8Array | Cell[] | RecordCell;

@@ -80,6 +80,36 @@ export class Cursor {
     this.at = at;
   }
 
+  /** Bytes of the block that `readCount` just began, or -1 where the writer left them out. */
+  blockBytes = -1;
+
+  /** The number of items in the next block of an array or map, 0 at its end. A negative one is followed by the block's size. */
+  readCount(): number {
+    let count = this.readLong();
+    this.blockBytes = -1;
+    if (count < 0) {
+      count = -count;
+      this.blockBytes = this.readLength();
+    }
+    // Every item of the types in question takes at least a byte, so a larger count is damage, not data.
+    if (typeof count === 'bigint' || count > this.end - this.at)
+      throw new Damage('a count inside the block', String(count), this.at);
+    return count;
+  }
+
+  /** As `readBytes`, but never a view: `like` itself where the bytes are the same, else a copy. */
+  readBytesLike(like: Uint8Array): Uint8Array {
+    const length = this.readLength();
+    const start = this.at;
+    this.at = start + length;
+    if (like.length === length) {
+      let i = 0;
+      while (i < length && like[i] === this.bytes[start + i]) i++;
+      if (i === length) return like;
+    }
+    return Uint8Array.prototype.slice.call(this.bytes, start, this.at);
+  }
+
   readBytes(): Uint8Array {
     const length = this.readLength();
     const start = this.at;

@@ -128,15 +128,18 @@ function skipOf(type: AvroType): Skip {
     case 'map': {
       const skipItem = skipOf(type.items);
       const isMap = type.kind === 'map';
-      return (cursor) =>
-        eachBlock(cursor, (count, bytes) => {
-          if (bytes !== undefined) cursor.skip(bytes);
-          else
-            for (let i = 0; i < count; i++) {
-              if (isMap) cursor.skipBytes();
-              skipItem(cursor);
-            }
-        });
+      return (cursor) => {
+        for (let count = cursor.readCount(); count !== 0; count = cursor.readCount()) {
+          if (cursor.blockBytes >= 0) {
+            cursor.skip(cursor.blockBytes);
+            continue;
+          }
+          for (let i = 0; i < count; i++) {
+            if (isMap) cursor.skipBytes();
+            skipItem(cursor);
+          }
+        }
+      };
     }
   }
 }
@@ -154,8 +157,14 @@ function readOf(type: AvroType): Read {
       return (cursor) => cursor.readFloat();
     case 'double':
       return (cursor) => cursor.readDouble();
-    case 'bytes':
-      return (cursor) => cursor.readBytes();
+    case 'bytes': {
+      // Rows of one partition follow each other: the same bytes come as the same object, which makes the next steps cheap.
+      let previous: Uint8Array = new Uint8Array(0);
+      return (cursor) => {
+        previous = cursor.readBytesLike(previous);
+        return previous;
+      };
+    }
     case 'string':
       return (cursor) => cursor.readString();
     case 'fixed':
@@ -181,9 +190,9 @@ function readOf(type: AvroType): Read {
       const read = readOf(type.items);
       return (cursor) => {
         const items: Cell[] = [];
-        eachBlock(cursor, (count) => {
+        for (let count = cursor.readCount(); count !== 0; count = cursor.readCount()) {
           for (let i = 0; i < count; i++) items.push(read(cursor));
-        });
+        }
         return items;
       };
     }
@@ -191,28 +200,11 @@ function readOf(type: AvroType): Read {
       const read = readOf(type.items);
       return (cursor) => {
         const map: RecordCell = new Map();
-        eachBlock(cursor, (count) => {
+        for (let count = cursor.readCount(); count !== 0; count = cursor.readCount()) {
           for (let i = 0; i < count; i++) map.set(cursor.readString(), read(cursor));
-        });
+        }
         return map;
       };
     }
-  }
-}
-
-/** Blocks of an array or map: a negative count is followed by the block's size in bytes. */
-function eachBlock(cursor: Cursor, block: (count: number, bytes: number | undefined) => void): void {
-  for (;;) {
-    let count = cursor.readLong();
-    if (count === 0) return;
-    let bytes: number | undefined;
-    if (count < 0) {
-      count = -count;
-      bytes = cursor.readLength();
-    }
-    // Every item of the types in question takes at least a byte, so a larger count is damage, not data.
-    if (typeof count === 'bigint' || count > cursor.end - cursor.at)
-      throw new Damage('a count inside the block', String(count), cursor.at);
-    block(count, bytes);
   }
 }
