@@ -1,8 +1,11 @@
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { type Answer, type Api, apiOf, dataSource, endedRun } from './support/api.ts';
 import { dataFolder, type Platform, removeFolder, startPlatform } from './support/platform.ts';
 import { copySample, readDirectly } from './support/warehouses.ts';
+
+// Whole collections in processes of their own: slow where the machine is busy.
+vi.setConfig({ testTimeout: 300_000 });
 
 const lake = dataFolder();
 const data = dataFolder();

@@ -1,10 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type Answer, type Api, apiOf, dataSource, endedRun } from './support/api.ts';
 import { dataFolder, filesBelow, type Platform, removeFolder, startPlatform } from './support/platform.ts';
 import { copySample, readDirectly } from './support/warehouses.ts';
+
+// Whole collections in processes of their own: slow where the machine is busy.
+vi.setConfig({ testTimeout: 300_000 });
 
 /** Three warehouses in one storage bucket, by data source. */
 const WAREHOUSES = {

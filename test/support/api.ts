@@ -70,7 +70,7 @@ export async function endedRun(
   source: string,
   options: { environment?: string; notBefore?: readonly string[]; timeoutMs?: number } = {},
 ): Promise<Answer> {
-  const { environment = 'production', notBefore = [], timeoutMs = 60_000 } = options;
+  const { environment = 'production', notBefore = [], timeoutMs = 150_000 } = options;
   let seen: Answer;
   await expect
     .poll(
