@@ -3,7 +3,7 @@ import { type Answer, type OssRequest, readBody } from './answer.ts';
 import type { Operation } from './operations.ts';
 import { noSuchBucket, OssProblem } from './problem.ts';
 import type { ListEntry } from './storage.ts';
-import { childrenOf, parseXml, textOf, writeXml, type XmlChildren } from './xml.ts';
+import { childrenOf, isoTime, parseXml, textOf, writeXml, type XmlChildren } from './xml.ts';
 
 type Handler = (request: OssRequest) => Promise<Answer>;
 
@@ -24,7 +24,7 @@ export const bucketOperations: Partial<Record<Operation, Handler>> = {
         Buckets: {
           Bucket: page.map(({ name, createdAt }) => ({
             Name: name,
-            CreationDate: createdAt.toISOString(),
+            CreationDate: isoTime(createdAt),
             ...places(request.regionOf(name)),
             Region: request.regionOf(name),
             StorageClass: 'Standard',
@@ -53,7 +53,7 @@ export const bucketOperations: Partial<Record<Operation, Handler>> = {
       xml: writeXml('BucketInfo', {
         Bucket: {
           Name: request.bucket,
-          CreationDate: found.createdAt.toISOString(),
+          CreationDate: isoTime(found.createdAt),
           ...places(request.region),
           Region: request.region,
           StorageClass: 'Standard',
@@ -94,7 +94,8 @@ export const bucketOperations: Partial<Record<Operation, Handler>> = {
 
   async ListObjectsV2(request) {
     const { query } = request;
-    const token = query.get('continuation-token');
+    // Some clients send an empty one for the first page.
+    const token = query.get('continuation-token') || undefined;
     const startAfter = query.get('start-after') ?? '';
     const { entries, truncated, max, text } = await listPage(request, token === undefined ? startAfter : readToken(token), 100);
     const last = entries.at(-1);
@@ -179,7 +180,7 @@ function contents(entries: ListEntry[], text: (text: string) => string, ownedBy:
         ? [
             {
               Key: text(object.key),
-              LastModified: object.lastModified.toISOString(),
+              LastModified: isoTime(object.lastModified),
               ETag: `"${object.etag}"`,
               Type: 'Normal',
               Size: object.sizeBytes,

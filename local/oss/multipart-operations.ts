@@ -4,7 +4,7 @@ import { integer } from './bucket-operations.ts';
 import { openCopySource } from './object-operations.ts';
 import type { Operation } from './operations.ts';
 import { OssProblem } from './problem.ts';
-import { childrenOf, parseXml, textOf, writeXml } from './xml.ts';
+import { childrenOf, isoTime, parseXml, textOf, writeXml } from './xml.ts';
 
 type Handler = (request: OssRequest) => Promise<Answer>;
 
@@ -42,7 +42,7 @@ export const multipartOperations: Partial<Record<Operation, Handler>> = {
     request.emit([{ name: 'ObjectCreated:UploadPartCopy', object: { key: request.key, sizeBytes, etag, previousBytes: 0 } }]);
     return {
       headers: { etag: `"${etag}"` },
-      xml: writeXml('CopyPartResult', { LastModified: new Date().toISOString(), ETag: `"${etag}"` }),
+      xml: writeXml('CopyPartResult', { LastModified: isoTime(new Date()), ETag: `"${etag}"` }),
     };
   },
 
@@ -93,7 +93,7 @@ export const multipartOperations: Partial<Record<Operation, Handler>> = {
         IsTruncated: String(left.length > max),
         Part: page.map((part) => ({
           PartNumber: part.partNumber,
-          LastModified: part.lastModified.toISOString(),
+          LastModified: isoTime(part.lastModified),
           ETag: `"${part.etag}"`,
           Size: part.sizeBytes,
         })),
@@ -128,7 +128,7 @@ export const multipartOperations: Partial<Record<Operation, Handler>> = {
           Key: text(upload.key),
           UploadId: upload.uploadId,
           StorageClass: 'Standard',
-          Initiated: upload.initiatedAt.toISOString(),
+          Initiated: isoTime(upload.initiatedAt),
         })),
       }),
     };

@@ -5,7 +5,7 @@ import { judgeConditions, judgeRange } from './conditions.ts';
 import type { Operation } from './operations.ts';
 import { noSuchKey, OssProblem } from './problem.ts';
 import type { StoredBody, StoredMeta } from './storage.ts';
-import { writeXml } from './xml.ts';
+import { isoTime, writeXml } from './xml.ts';
 
 type Handler = (request: OssRequest) => Promise<Answer>;
 
@@ -72,7 +72,7 @@ export const objectOperations: Partial<Record<Operation, Handler>> = {
     });
     return {
       headers: { etag: `"${written.etag}"` },
-      xml: writeXml('CopyObjectResult', { ETag: `"${written.etag}"`, LastModified: new Date().toISOString() }),
+      xml: writeXml('CopyObjectResult', { ETag: `"${written.etag}"`, LastModified: isoTime(new Date()) }),
     };
   },
 

@@ -1,11 +1,11 @@
-import { createHash } from 'node:crypto';
-import type { Readable } from 'node:stream';
+import { createHash, randomBytes } from 'node:crypto';
+import { Readable } from 'node:stream';
 import type { AccessKeys } from '../../shared/credentials/secret.ts';
 import { compareKeys } from './key-order.ts';
 import { noSuchBucket, OssProblem } from './problem.ts';
 import { openS3Client, type S3Answer, type S3Request } from './s3-client.ts';
-import type { ListEntry, Storage, StoredMeta, UploadInfo, WriteRequest } from './storage.ts';
-import { childrenOf, parseXml, textOf, writeXml } from './xml.ts';
+import type { ListEntry, PartInfo, Storage, StoredMeta, UploadInfo, WriteRequest } from './storage.ts';
+import { childrenOf, parseXml, textOf } from './xml.ts';
 
 /**
  * Storage buckets of an S3 server such as MinIO. ETags become upper-case as OSS writes them. A write that forbids
@@ -13,8 +13,6 @@ import { childrenOf, parseXml, textOf, writeXml } from './xml.ts';
  */
 export function openS3Storage(options: { endpoint: string; keys: AccessKeys; region?: string }): Storage {
   const client = openS3Client(options);
-  // MinIO lists unfinished uploads of one exact key only, so who asks for all is told what was begun here.
-  const uploads = new Map<string, UploadInfo & { bucket: string; forbidOverwrite: boolean }>();
   let known: { names: Set<string>; at: number } = { names: new Set(), at: 0 };
 
   async function send(request: S3Request, context: { missingKey?: 'pass' } = {}): Promise<S3Answer> {
@@ -36,10 +34,10 @@ export function openS3Storage(options: { endpoint: string; keys: AccessKeys; reg
     return answer;
   }
 
-  async function listBuckets() {
+  async function buckets() {
     const found = await document({ method: 'GET' }, 'ListAllMyBucketsResult');
-    const buckets = childrenOf(found, 'Buckets').flatMap((list) => childrenOf(list, 'Bucket'));
-    const records = buckets.map((bucket) => ({
+    const list = childrenOf(found, 'Buckets').flatMap((each) => childrenOf(each, 'Bucket'));
+    const records = list.map((bucket) => ({
       name: textOf(bucket, 'Name') ?? '',
       createdAt: new Date(textOf(bucket, 'CreationDate') ?? 0),
     }));
@@ -52,44 +50,94 @@ export function openS3Storage(options: { endpoint: string; keys: AccessKeys; reg
     return sizeBytes === undefined ? { body: await readAll(body, MAX_UNSIZED_BYTES) } : { body, sizeBytes };
   }
 
+  async function listObjects(
+    bucket: string,
+    { prefix, delimiter, after, limit }: Parameters<Storage['list']>[1],
+  ): ReturnType<Storage['list']> {
+    const query: Record<string, string> = { 'encoding-type': 'url', 'max-keys': String(limit), prefix };
+    if (delimiter) query.delimiter = delimiter;
+    if (after) query.marker = after;
+    const found = await document({ method: 'GET', bucket, query }, 'ListBucketResult');
+    const entries: ListEntry[] = [
+      ...childrenOf(found, 'Contents').map((object) => ({
+        object: {
+          key: decodeName(textOf(object, 'Key')),
+          sizeBytes: Number(textOf(object, 'Size')),
+          etag: bareEtag(textOf(object, 'ETag')),
+          lastModified: wholeSeconds(textOf(object, 'LastModified')),
+        },
+      })),
+      ...childrenOf(found, 'CommonPrefixes').map((one) => ({ prefix: decodeName(textOf(one, 'Prefix')) })),
+    ];
+    const nameOf = (entry: ListEntry) => entry.object?.key ?? entry.prefix ?? '';
+    entries.sort((a, b) => compareKeys(nameOf(a), nameOf(b)));
+    return { entries, truncated: textOf(found, 'IsTruncated') === 'true' };
+  }
+
+  async function putObject(bucket: string, key: string, request: WriteRequest): ReturnType<Storage['write']> {
+    const content = await sized(request.body, request.sizeBytes);
+    const answer = await silently({ method: 'PUT', bucket, key, ...content, headers: writeHeaders(request) });
+    const sizeBytes = content.sizeBytes ?? (content.body as Uint8Array).byteLength;
+    return { etag: bareEtag(answer.headers.etag), sizeBytes };
+  }
+
+  async function createBucket(bucket: string): Promise<void> {
+    await silently({ method: 'PUT', bucket }).catch((error: unknown) => {
+      if (!(error instanceof OssProblem && error.code === 'BucketAlreadyExists')) throw error;
+    });
+    known.at = 0;
+  }
+
+  async function uploadOf(uploadId: string): Promise<Upload | undefined> {
+    try {
+      const { body } = await send({ method: 'GET', bucket: UPLOADS, key: `${uploadId.replace(/[^0-9A-F]/g, '')}/upload.json` });
+      return JSON.parse(Buffer.from(await readAll(body)).toString('utf8')) as Upload;
+    } catch (error) {
+      if (error instanceof OssProblem && error.status === 404) return undefined;
+      throw error;
+    }
+  }
+
+  async function readUpload(bucket: string, key: string, uploadId: string): Promise<Upload> {
+    const upload = await uploadOf(uploadId);
+    if (upload?.bucket !== bucket || upload.key !== key)
+      throw new OssProblem('NoSuchUpload', 'The specified upload does not exist.');
+    return upload;
+  }
+
+  async function partsOf(uploadId: string): Promise<PartInfo[]> {
+    const parts: PartInfo[] = [];
+    for (let after = ''; ; ) {
+      const page = await listObjects(UPLOADS, { prefix: `${uploadId}/part-`, delimiter: '', after, limit: 1000 });
+      for (const { object } of page.entries)
+        if (object) parts.push({ ...object, partNumber: Number(object.key.slice(object.key.lastIndexOf('-') + 1)) });
+      after = page.entries.at(-1)?.object?.key ?? '';
+      if (!page.truncated) return parts;
+    }
+  }
+
+  /** The description goes last: without it nobody would find the parts. */
+  async function removeUpload(uploadId: string): Promise<void> {
+    for (const part of await partsOf(uploadId))
+      await silently({ method: 'DELETE', bucket: UPLOADS, key: partKey(uploadId, part.partNumber) });
+    await silently({ method: 'DELETE', bucket: UPLOADS, key: `${uploadId}/upload.json` });
+  }
+
   return {
-    listBuckets,
+    listBuckets: async () => (await buckets()).filter((record) => record.name !== UPLOADS),
     async hasBucket(bucket) {
+      if (bucket === UPLOADS) return false;
       if (known.names.has(bucket) && Date.now() - known.at < BUCKETS_KNOWN_MS) return true;
-      await listBuckets();
+      await buckets();
       return known.names.has(bucket);
     },
-    async createBucket(bucket) {
-      await silently({ method: 'PUT', bucket }).catch((error: unknown) => {
-        if (!(error instanceof OssProblem && error.code === 'BucketAlreadyExists')) throw error;
-      });
-      known.at = 0;
-    },
+    createBucket,
     async deleteBucket(bucket) {
       await silently({ method: 'DELETE', bucket });
       known.at = 0;
     },
 
-    async list(bucket, { prefix, delimiter, after, limit }) {
-      const query: Record<string, string> = { 'encoding-type': 'url', 'max-keys': String(limit), prefix };
-      if (delimiter) query.delimiter = delimiter;
-      if (after) query.marker = after;
-      const found = await document({ method: 'GET', bucket, query }, 'ListBucketResult');
-      const entries: ListEntry[] = [
-        ...childrenOf(found, 'Contents').map((object) => ({
-          object: {
-            key: decodeName(textOf(object, 'Key')),
-            sizeBytes: Number(textOf(object, 'Size')),
-            etag: bareEtag(textOf(object, 'ETag')),
-            lastModified: wholeSeconds(textOf(object, 'LastModified')),
-          },
-        })),
-        ...childrenOf(found, 'CommonPrefixes').map((one) => ({ prefix: decodeName(textOf(one, 'Prefix')) })),
-      ];
-      const nameOf = (entry: ListEntry) => entry.object?.key ?? entry.prefix ?? '';
-      entries.sort((a, b) => compareKeys(nameOf(a), nameOf(b)));
-      return { entries, truncated: textOf(found, 'IsTruncated') === 'true' };
-    },
+    list: listObjects,
 
     async head(bucket, key) {
       const answer = await send({ method: 'HEAD', bucket, key }, { missingKey: 'pass' });
@@ -112,12 +160,7 @@ export function openS3Storage(options: { endpoint: string; keys: AccessKeys; reg
       }
     },
 
-    async write(bucket, key, request) {
-      const content = await sized(request.body, request.sizeBytes);
-      const answer = await silently({ method: 'PUT', bucket, key, ...content, headers: writeHeaders(request) });
-      const sizeBytes = content.sizeBytes ?? (content.body as Uint8Array).byteLength;
-      return { etag: bareEtag(answer.headers.etag), sizeBytes };
-    },
+    write: putObject,
 
     async remove(bucket, key) {
       await silently({ method: 'DELETE', bucket, key });
@@ -125,69 +168,85 @@ export function openS3Storage(options: { endpoint: string; keys: AccessKeys; reg
     },
 
     async startUpload(bucket, key, request) {
-      const headers = writeHeaders({ ...request, forbidOverwrite: false });
-      const found = await document(
-        { method: 'POST', bucket, key, query: { uploads: '' }, headers },
-        'InitiateMultipartUploadResult',
-      );
-      const uploadId = textOf(found, 'UploadId') ?? '';
-      uploads.set(uploadId, { bucket, key, uploadId, initiatedAt: new Date(), forbidOverwrite: request.forbidOverwrite });
+      const uploadId = randomBytes(16).toString('hex').toUpperCase();
+      const upload: Upload = { ...request, bucket, key, initiatedAt: new Date().toISOString() };
+      if (!(await buckets()).some((record) => record.name === UPLOADS)) await createBucket(UPLOADS);
+      await silently({ method: 'PUT', bucket: UPLOADS, key: `${uploadId}/upload.json`, body: JSON.stringify(upload) });
       return uploadId;
     },
 
     async writePart(bucket, key, uploadId, partNumber, request) {
-      const content = await sized(request.body, request.sizeBytes);
-      const headers = request.contentMd5 ? { 'content-md5': request.contentMd5 } : {};
-      const query = { partNumber: String(partNumber), uploadId };
-      const answer = await silently({ method: 'PUT', bucket, key, query, headers, ...content });
-      return { etag: bareEtag(answer.headers.etag) };
+      await readUpload(bucket, key, uploadId);
+      return putObject(UPLOADS, partKey(uploadId, partNumber), { ...request, forbidOverwrite: false });
     },
 
     async listParts(bucket, key, uploadId) {
-      const parts: Awaited<ReturnType<Storage['listParts']>> = [];
-      for (let marker = '0'; ; ) {
-        const query = { uploadId, 'part-number-marker': marker, 'max-parts': '1000' };
-        const found = await document({ method: 'GET', bucket, key, query }, 'ListPartsResult');
-        for (const part of childrenOf(found, 'Part'))
-          parts.push({
-            partNumber: Number(textOf(part, 'PartNumber')),
-            etag: bareEtag(textOf(part, 'ETag')),
-            sizeBytes: Number(textOf(part, 'Size')),
-            lastModified: new Date(textOf(part, 'LastModified') ?? 0),
-          });
-        const next = textOf(found, 'NextPartNumberMarker') ?? '';
-        if (textOf(found, 'IsTruncated') !== 'true' || next === marker) return parts;
-        marker = next;
-      }
+      await readUpload(bucket, key, uploadId);
+      return partsOf(uploadId);
     },
 
     async listUploads(bucket) {
-      const begun = [...uploads.values()].filter((upload) => upload.bucket === bucket);
-      return begun.sort((a, b) => compareKeys(a.key, b.key) || compareKeys(a.uploadId, b.uploadId));
+      if (!(await buckets()).some((record) => record.name === UPLOADS)) return [];
+      const found: UploadInfo[] = [];
+      for (let after = ''; ; ) {
+        const page = await listObjects(UPLOADS, { prefix: '', delimiter: '/', after, limit: 1000 });
+        for (const { prefix = '' } of page.entries) {
+          const uploadId = prefix.slice(0, -1);
+          const upload = await uploadOf(uploadId);
+          if (upload?.bucket === bucket) found.push({ key: upload.key, uploadId, initiatedAt: new Date(upload.initiatedAt) });
+        }
+        if (!page.truncated) break;
+        after = page.entries.at(-1)?.prefix ?? '';
+      }
+      return found.sort((a, b) => compareKeys(a.key, b.key) || compareKeys(a.uploadId, b.uploadId));
     },
 
     async completeUpload(bucket, key, uploadId, parts, forbidOverwrite) {
-      const body = writeXml('CompleteMultipartUpload', {
-        Part: parts.map(({ partNumber, etag }) => ({ PartNumber: String(partNumber), ETag: `"${etag.toLowerCase()}"` })),
-      });
-      const forbids = forbidOverwrite || uploads.get(uploadId)?.forbidOverwrite;
-      const headers = { 'content-type': 'application/xml', ...(forbids && { 'if-none-match': '*' }) };
-      const found = await document(
-        { method: 'POST', bucket, key, query: { uploadId }, body, headers },
-        'CompleteMultipartUploadResult',
+      const upload = await readUpload(bucket, key, uploadId);
+      const present = new Map((await partsOf(uploadId)).map((part) => [part.partNumber, part]));
+      let sizeBytes = 0;
+      for (const part of parts) {
+        const found = present.get(part.partNumber);
+        if (found?.etag !== part.etag)
+          throw new OssProblem('InvalidPart', `Part ${part.partNumber} was not uploaded with this ETag.`);
+        sizeBytes += found.sizeBytes;
+      }
+      const body = Readable.from(
+        (async function* () {
+          for (const part of parts)
+            yield* (await send({ method: 'GET', bucket: UPLOADS, key: partKey(uploadId, part.partNumber) })).body;
+        })(),
+        { objectMode: false },
       );
-      uploads.delete(uploadId);
-      const head = await silently({ method: 'HEAD', bucket, key });
-      return { etag: bareEtag(textOf(found, 'ETag')), sizeBytes: Number(head.headers['content-length'] ?? 0) };
+      const written = await putObject(bucket, key, {
+        ...upload,
+        body,
+        sizeBytes,
+        forbidOverwrite: forbidOverwrite || upload.forbidOverwrite,
+      });
+      await removeUpload(uploadId);
+      return written;
     },
 
     async abortUpload(bucket, key, uploadId) {
-      await silently({ method: 'DELETE', bucket, key, query: { uploadId } });
-      uploads.delete(uploadId);
+      await readUpload(bucket, key, uploadId);
+      await removeUpload(uploadId);
     },
 
     close: async () => client.close(),
   };
+}
+
+/** Parts lie here as objects: S3 wants 5 MiB in each part where OSS takes 100 KB, and MinIO lists the uploads of one key only. */
+const UPLOADS = 'datamap-unfinished-uploads';
+interface Upload extends Omit<WriteRequest, 'body' | 'sizeBytes' | 'contentMd5'> {
+  bucket: string;
+  key: string;
+  initiatedAt: string;
+}
+
+function partKey(uploadId: string, partNumber: number): string {
+  return `${uploadId}/part-${String(partNumber).padStart(5, '0')}`;
 }
 
 const MAX_UNSIZED_BYTES = 256 * 1024 * 1024;
@@ -243,10 +302,6 @@ function translate(status: number, code: string, request: S3Request): OssProblem
       return noSuchBucket(bucket);
     case 'NoSuchKey':
       return new OssProblem('NoSuchKey', 'The specified key does not exist.', { Key: key });
-    case 'NoSuchUpload':
-      return new OssProblem('NoSuchUpload', 'The specified upload does not exist.');
-    case 'InvalidPart':
-    case 'InvalidPartOrder':
     case 'InvalidRange':
     case 'InvalidDigest':
     case 'BucketNotEmpty':
@@ -258,8 +313,6 @@ function translate(status: number, code: string, request: S3Request): OssProblem
     case 'BucketAlreadyOwnedByYou':
     case 'BucketAlreadyExists':
       return new OssProblem('BucketAlreadyExists', 'The requested bucket name is not available.');
-    case 'EntityTooSmall':
-      return new OssProblem('InvalidArgument', 'Every part but the last must have 5 MiB on this S3 server.');
   }
   if (status === 404) return new OssProblem('NoSuchKey', 'The specified key does not exist.', { Key: key });
   if (status === 412) return translate(status, 'PreconditionFailed', request);

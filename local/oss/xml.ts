@@ -20,6 +20,11 @@ function writeChildren(children: XmlChildren): string {
   return text;
 }
 
+/** `2026-01-15T08:30:00.000Z`: OSS never writes milliseconds, and a client refuses them. */
+export function isoTime(time: Date): string {
+  return new Date(Math.floor(time.getTime() / 1000) * 1000).toISOString();
+}
+
 /** XML 1.0 has no form for most control characters; clients that need them ask for `encoding-type=url`. */
 function escapeText(text: string): string {
   return (

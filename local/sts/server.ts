@@ -79,7 +79,7 @@ export async function startStsEndpoint(options: {
       const at = target.indexOf('?');
       const [rawPath, rawQuery] = at < 0 ? [target, ''] : [target.slice(0, at), target.slice(at + 1)];
       const isForm = String(incoming.headers['content-type'] ?? '').startsWith('application/x-www-form-urlencoded');
-      const form = isForm ? Buffer.from(body).toString('utf8').replace(/\+/g, '%20') : '';
+      const form = isForm ? Buffer.from(body).toString('utf8') : '';
       const parameters = new Map(
         [...parseRawQuery(rawQuery), ...parseRawQuery(form)].map(([name, value]) => [name, value ?? '']),
       );

@@ -26,15 +26,17 @@ import org.apache.paimon.table.source.ReadBuilder;
 import org.apache.paimon.types.DataTypes;
 
 /**
- * Writes and reads a filesystem catalog on OSS with Paimon's own FileIO. The last line of output is one JSON document.
+ * Writes and reads a filesystem catalog on OSS with Paimon's own FileIO. Prints one JSON document a line for each
+ * command.
  *
- * <p>Arguments: command, endpoint URL, access key id, access key secret, warehouse (oss://bucket/path), then the
- * command's own:
+ * <p>Arguments: endpoint URL, access key id, access key secret, warehouse (oss://bucket/path), then commands, with
+ * {@code --} between them:
  *
  * <ul>
  *   <li>{@code write DATABASE TABLE COMMITS}: creates the table when it is missing and appends so many commits
  *   <li>{@code read DATABASE TABLE}: rows, latest snapshot and schema as Paimon sees them
  *   <li>{@code alter DATABASE TABLE COLUMN}: adds a nullable column
+ *   <li>{@code rename DATABASE TABLE TO}: renames the table's directory
  *   <li>{@code drop DATABASE TABLE}
  *   <li>{@code race KEY WRITERS}: so many threads write the same new object atomically; prints how many won
  * </ul>
@@ -42,39 +44,50 @@ import org.apache.paimon.types.DataTypes;
 public final class Warehouse {
   public static void main(String[] args) throws Exception {
     Options options = new Options();
-    options.set("warehouse", args[4]);
-    options.set("fs.oss.endpoint", args[1]);
-    options.set("fs.oss.accessKeyId", args[2]);
-    options.set("fs.oss.accessKeySecret", args[3]);
+    options.set("warehouse", args[3]);
+    options.set("fs.oss.endpoint", args[0]);
+    options.set("fs.oss.accessKeyId", args[1]);
+    options.set("fs.oss.accessKeySecret", args[2]);
     CatalogContext context = CatalogContext.create(options);
-    String answer;
     try (Catalog catalog = CatalogFactory.createCatalog(context)) {
-      switch (args[0]) {
-        case "write":
-          answer = write(catalog, Identifier.create(args[5], args[6]), Integer.parseInt(args[7]));
-          break;
-        case "read":
-          answer = read(catalog, Identifier.create(args[5], args[6]));
-          break;
-        case "alter":
-          catalog.alterTable(
-              Identifier.create(args[5], args[6]), SchemaChange.addColumn(args[7], DataTypes.STRING()), false);
-          answer = read(catalog, Identifier.create(args[5], args[6]));
-          break;
-        case "drop":
-          catalog.dropTable(Identifier.create(args[5], args[6]), false);
-          answer = "{\"tables\":" + catalog.listTables(args[5]).size() + "}";
-          break;
-        case "race":
-          answer = race(context, new Path(args[4] + "/" + args[5]), Integer.parseInt(args[6]));
-          break;
-        default:
-          throw new IllegalArgumentException("unknown command " + args[0]);
+      List<String> command = new ArrayList<>();
+      for (int i = 4; i <= args.length; i++) {
+        if (i < args.length && !args[i].equals("--")) {
+          command.add(args[i]);
+          continue;
+        }
+        System.out.println(run(catalog, context, args[3], command));
+        command.clear();
       }
     }
-    System.out.println(answer);
     // The plugin's connection reaper is no daemon.
     System.exit(0);
+  }
+
+  private static String run(Catalog catalog, CatalogContext context, String warehouse, List<String> command)
+      throws Exception {
+    String first = command.get(1);
+    switch (command.get(0)) {
+      case "write":
+        return write(catalog, Identifier.create(first, command.get(2)), Integer.parseInt(command.get(3)));
+      case "read":
+        return read(catalog, Identifier.create(first, command.get(2)));
+      case "alter":
+        catalog.alterTable(
+            Identifier.create(first, command.get(2)), SchemaChange.addColumn(command.get(3), DataTypes.STRING()), false);
+        return read(catalog, Identifier.create(first, command.get(2)));
+      case "rename":
+        catalog.renameTable(
+            Identifier.create(first, command.get(2)), Identifier.create(first, command.get(3)), false);
+        return read(catalog, Identifier.create(first, command.get(3)));
+      case "drop":
+        catalog.dropTable(Identifier.create(first, command.get(2)), false);
+        return "{\"tables\":" + catalog.listTables(first).size() + "}";
+      case "race":
+        return race(context, new Path(warehouse + "/" + first), Integer.parseInt(command.get(2)));
+      default:
+        throw new IllegalArgumentException("unknown command " + command.get(0));
+    }
   }
 
   private static String write(Catalog catalog, Identifier identifier, int commits) throws Exception {
