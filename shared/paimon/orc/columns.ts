@@ -85,8 +85,16 @@ function valuesOf(stripe: StripeColumns, column: number): Read {
     case KIND.varchar:
     case KIND.char:
       return stripe.encoding(column).kind % 2 === 1 ? dictionaryTexts(stripe, column) : texts(stripe, column);
-    case KIND.binary:
-      return slices(stripe, column, STREAM.data);
+    case KIND.binary: {
+      const next = slices(stripe, column, STREAM.data);
+      let previous: Buffer = Buffer.alloc(0);
+      return () => {
+        // Rows of one partition follow each other: equal bytes come as the same object.
+        const bytes = next();
+        if (!bytes.equals(previous)) previous = bytes;
+        return previous;
+      };
+    }
     case KIND.timestamp:
       return timestamps(stripe, column, wallClockOf(stripe.zone));
     case KIND.timestampInstant:

@@ -3,7 +3,6 @@ import { NotReadable } from '../damage.ts';
 /** Timestamps are seconds since 2015-01-01 00:00:00 in the zone of the writer (ORC specification v1, "Timestamp Columns"). */
 const BASE_SECONDS = Date.UTC(2015, 0, 1) / 1000;
 
-/** Zones with whole days in cache; a file has few distinct days. */
 const SECONDS_OF_STEP = 900;
 
 /**
@@ -24,6 +23,12 @@ export function wallClockOf(zone: string): (storedSeconds: number) => number {
 /** Seconds east of UTC at a moment. Offsets change on quarters of an hour, so one look-up serves all moments of a quarter. */
 function offsetsOf(zone: string): (epochSeconds: number) => number {
   if (zone === '' || zone === 'UTC' || zone === 'GMT' || zone === 'Etc/UTC') return () => 0;
+  // Java also writes fixed offsets, as `GMT+08:00`.
+  const fixed = /^(?:GMT|UTC)?([+-])(\d{2}):(\d{2})$/.exec(zone);
+  if (fixed) {
+    const seconds = Number(fixed[2]) * 3600 + Number(fixed[3]) * 60;
+    return () => (fixed[1] === '-' ? -seconds : seconds);
+  }
   const format = formatOf(zone);
   const known = new Map<number, number>();
   return (epochSeconds) => {
@@ -48,11 +53,9 @@ function offsetAt(format: Intl.DateTimeFormat, epochSeconds: number): number {
 }
 
 function formatOf(zone: string): Intl.DateTimeFormat {
-  // Java also writes fixed offsets as `GMT+08:00`, which is `+08:00` here.
-  const name = /^(?:GMT|UTC)[+-]\d{2}:\d{2}$/.test(zone) ? zone.slice(3) : zone;
   try {
     return new Intl.DateTimeFormat('en-US', {
-      timeZone: name,
+      timeZone: zone,
       calendar: 'gregory',
       numberingSystem: 'latn',
       hourCycle: 'h23',

@@ -150,12 +150,17 @@ function plain(node: Node, bytes: Uint8Array, start: number, offset: number): Ne
       return () => data.readFloatLE(take(4));
     case TYPE.double:
       return () => data.readDoubleLE(take(8));
-    case TYPE.bytes:
+    case TYPE.bytes: {
+      let previous: Cell = null;
       return () => {
         const length = data.readUInt32LE(take(4));
         const from = take(length);
-        return bytesOrText(node, data.subarray(from, from + length));
+        const bytes = data.subarray(from, from + length);
+        // Rows of one partition follow each other: equal bytes come as the same object.
+        if (!(previous instanceof Uint8Array) || !bytes.equals(previous)) previous = bytesOrText(node, bytes);
+        return previous;
       };
+    }
     case TYPE.fixed:
       return () => {
         const from = take(node.typeBytes);
