@@ -14,6 +14,8 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     globalSetup: ['test/support/postgres-server.ts'],
     testTimeout: 60_000,
+    // Polls wait for processes that start on a busy machine.
+    expect: { poll: { timeout: 20_000, interval: 20 } },
     hookTimeout: 180_000,
     pool: 'forks',
     maxWorkers: 2,

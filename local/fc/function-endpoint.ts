@@ -74,6 +74,7 @@ export async function startFunctionEndpoint(options: FunctionEndpointOptions): P
       keysOf: options.keysOf,
       maxInstances: options.maxInstances ?? Math.max(MIN_INSTANCES, tasksOf(config)),
       idleMs: options.idleMs ?? IDLE_MS,
+      keepOne: config.triggers.some((trigger) => trigger.triggerType === 'http'),
       onLine: (line) => options.onFunctionLine?.(config.functionName, line),
     }),
   );

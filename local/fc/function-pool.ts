@@ -24,6 +24,8 @@ export interface PoolOptions {
   /** Instances at one moment; further invocations wait in line. */
   maxInstances: number;
   idleMs: number;
+  /** The last idle instance stays: somebody waits for its answers. */
+  keepOne: boolean;
   onLine(line: string, requestId: string | undefined): void;
 }
 
@@ -132,7 +134,9 @@ export function openFunctionPool(options: PoolOptions): FunctionPool {
       instance.kill();
       return;
     }
-    const reap = setTimeout(() => instance.kill(), options.idleMs);
+    const reap = setTimeout(() => {
+      if (!options.keepOne || living.size > 1) instance.kill();
+    }, options.idleMs);
     reap.unref();
     idle.push({ instance, reap });
     line.shift()?.();

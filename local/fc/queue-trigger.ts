@@ -92,8 +92,8 @@ export async function startQueueTrigger(options: {
   async function failed(message: StoredMessage, event: object, failure: string): Promise<void> {
     const fields = { trigger: trigger.triggerName, messageId: message.messageId, attempt: message.dequeueCount, failure };
     if (message.dequeueCount <= retry.tries) {
-      log.warn('queue message comes again', fields);
       await store.changeVisibility(queueName, message.receiptHandle, Math.round(retry.delaySeconds(message.dequeueCount)));
+      log.warn('queue message comes again', fields);
       return;
     }
     const deadQueue = runOptions.deadLetterQueue && queueOfArn(runOptions.deadLetterQueue.Arn);

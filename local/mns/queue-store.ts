@@ -122,8 +122,7 @@ export async function openQueueStore(databaseUrl: string, clock: Clock = systemC
   });
 
   /** Moves what was received too often to the dead letters, then takes what is visible, best priority first. */
-  async function take(name: string, max: number): Promise<StoredMessage[]> {
-    const now = clock.now();
+  async function take(name: string, max: number, now: number): Promise<StoredMessage[]> {
     let moved: string | undefined;
     const taken = await transaction(async (client) => {
       const [queue] = (
@@ -167,10 +166,10 @@ export async function openQueueStore(databaseUrl: string, clock: Clock = systemC
     return taken;
   }
 
-  async function nextVisibleAtMs(name: string): Promise<number | undefined> {
+  async function nextVisibleAtMs(name: string, after: number): Promise<number | undefined> {
     const [row] = await rows<{ at: string | null }>(
       'select min(visible_at_ms) as at from local_queue.message where queue_name = $1 and visible_at_ms > $2',
-      [name, clock.now()],
+      [name, after],
     );
     return row?.at == null ? undefined : Number(row.at);
   }
@@ -282,11 +281,13 @@ export async function openQueueStore(databaseUrl: string, clock: Clock = systemC
       const until = clock.now() + waitSeconds * 1000;
       for (;;) {
         const mark = wake.mark(name);
-        const taken = await take(name, max);
-        const now = clock.now();
-        if (taken.length > 0 || now >= until || signal?.aborted) return taken;
-        const due = Math.min(until, (await nextVisibleAtMs(name)) ?? Number.POSITIVE_INFINITY);
-        await wake.sleep(name, mark, Number.isFinite(due) ? Math.max(1, due - now) : undefined, signal);
+        const lookedAt = clock.now();
+        const taken = await take(name, max, lookedAt);
+        if (taken.length > 0 || clock.now() >= until || signal?.aborted) return taken;
+        // Counted from the look, or a message that fell due since would be slept over.
+        const due = Math.min(until, (await nextVisibleAtMs(name, lookedAt)) ?? Number.POSITIVE_INFINITY);
+        const leftMs = due - clock.now();
+        if (leftMs > 0) await wake.sleep(name, mark, Number.isFinite(leftMs) ? leftMs : undefined, signal);
       }
     },
 

@@ -174,3 +174,22 @@ describe('one invocation', () => {
     expect((await invoke({ next: 1 })).text).toBe('{"next":1}');
   });
 });
+
+describe('idle instances', () => {
+  it('end, but one of a function with an HTTP trigger stays', async () => {
+    const short = await startTrial({ idleMs: 100 });
+    try {
+      await short.endpoint.objectEvent({
+        events: [{ eventName: 'ObjectCreated:PutObject', oss: { bucket: { name: 'watched' }, object: { key: 'wh/x' } } }],
+      });
+      await expect.poll(() => short.seen().length).toBe(1);
+      await expect.poll(() => short.endpoint.processes().probe).toEqual([]);
+      const [web] = short.endpoint.processes().web!;
+      await Promise.all([1, 2].map(() => fetch(short.endpoint.httpUrl!)));
+      await expect.poll(() => short.endpoint.processes().web!.length).toBe(1);
+      expect(web).toBeGreaterThan(0);
+    } finally {
+      await short.close();
+    }
+  });
+});

@@ -22,7 +22,7 @@ export const handler = async (event, context) => {
     case 'fill': {
       const held = [];
       for (;;) {
-        held.push(Buffer.alloc(16 * 1024 * 1024, 1));
+        held.push(Buffer.alloc(64 * 1024 * 1024, 1));
         await new Promise((resolve) => setTimeout(resolve, 5));
       }
     }
