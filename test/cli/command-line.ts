@@ -1,4 +1,4 @@
-import { createServer } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { runProgram } from '../../cli/program.ts';
 import { run } from '../../functions/console-api/handler.ts';
@@ -41,7 +41,7 @@ export async function datamap(args: string[], env: Record<string, string> = {}):
 
 /** The API on a port of 127.0.0.1, as an HTTP trigger would serve it. */
 export async function serve(api: Harness): Promise<{ url: string; close(): Promise<void> }> {
-  const server = createServer(async (incoming, outgoing) => {
+  const answer = async (incoming: IncomingMessage, outgoing: ServerResponse) => {
     const chunks: Buffer[] = [];
     for await (const chunk of incoming) chunks.push(chunk as Buffer);
     const body = Buffer.concat(chunks);
@@ -57,6 +57,9 @@ export async function serve(api: Harness): Promise<{ url: string; close(): Promi
     });
     outgoing.writeHead(response.status, Object.fromEntries(response.headers));
     outgoing.end(Buffer.from(await response.arrayBuffer()));
+  };
+  const server = createServer((incoming, outgoing) => {
+    answer(incoming, outgoing).catch((error: Error) => outgoing.writeHead(500).end(error.stack));
   });
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
   return {

@@ -22,7 +22,9 @@ import { notFound, Problem } from '../problem.ts';
 import { answers, body, created, listOf, problems, SourceParams, token, WorkspaceParams } from '../schemas.ts';
 
 const version = z.int().positive().optional().describe('The version that the change is meant for; or the header If-Match');
-const Save = DataSourceInput.extend({ version }).openapi('DataSourceInput');
+// Made anew here: a schema from before zod learnt of OpenAPI, whoever imported it first, cannot be named.
+const NewDataSource = z.strictObject(DataSourceInput.shape).openapi('NewDataSource');
+const Save = z.strictObject({ ...DataSourceInput.shape, version }).openapi('DataSourceInput');
 
 const EnvironmentPatch = z
   .strictObject({
@@ -111,7 +113,7 @@ export function addDataSources(app: App): void {
       description:
         'Judged by the rules at once: errors answer 400 with the fields, unless `draft` is true. What is not a draft is then tested in every environment, and collected when all that the workspace needs are Connected.',
       security: token,
-      request: { params: WorkspaceParams, body: body(DataSourceInput.openapi('NewDataSource')) },
+      request: { params: WorkspaceParams, body: body(NewDataSource) },
       responses: created(DataSourceAnswer, 'Saved'),
     }),
     async (c) => {
