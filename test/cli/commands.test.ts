@@ -225,7 +225,6 @@ describe('datamap tables and table', () => {
         .sort(),
     ).toEqual([...names].sort());
     expect(lines(ran)[0].rowCount).toBe('9007199254740993');
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: these must not reach a terminal
     expect(ran.out).not.toMatch(/[\u0080-\u009f\u202e]/);
     const human = await call(['tables', '--source', 'shop']);
     expect(human.out).toContain('sales.wi\\u{85}ld\\u{202e}gnp.tsv');

@@ -58,7 +58,7 @@ describe('T15: output', () => {
   });
 
   it('writes JSON that is equal as data and harmless as text', () => {
-    const value = { ['\u202ename']: ['\u009b', '\u2028', '\u001b', 'ok'] };
+    const value = { '\u202ename': ['\u009b', '\u2028', '\u001b', 'ok'] };
     const line = jsonLine(value);
     expect(JSON.parse(line)).toEqual(value);
     // biome-ignore lint/suspicious/noControlCharactersInRegex: these must not reach a terminal
