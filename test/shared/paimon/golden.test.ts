@@ -29,7 +29,11 @@ describe.each(warehouses.filter(({ name }) => !isDamaged(name)))('$name', ({ roo
       expect(new Set(tables.items)).toEqual(new Set(Object.keys(expected.databases[database] ?? {})));
     }
     const found = new Set((await listDatabases(store, '')).items);
-    for (const database of Object.keys(expected.databases)) expect(found).toContain(database);
+    // An empty database is an empty folder, which copies of a warehouse leave out.
+    const withTables = Object.keys(expected.databases).filter(
+      (database) => Object.keys(expected.databases[database]!).length > 0,
+    );
+    expect([...found]).toEqual(expect.arrayContaining(withTables));
   });
 
   test('every value of every table', async () => {
