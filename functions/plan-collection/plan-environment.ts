@@ -4,6 +4,7 @@ import type { Log } from '../../shared/log.ts';
 import { type CollectionRequested, QUEUES } from '../../shared/messages.ts';
 import type { ObjectStore } from '../../shared/object-store/object-store.ts';
 import { listDatabases, listTableFolders } from '../../shared/paimon/warehouse.ts';
+import type { TableName } from '../../shared/store/collection-runs.ts';
 import { aliveDatabases, knownTables, type MapPlace, seeDatabases, tombstoneDatabases } from '../../shared/store/data-map.ts';
 import type { Database, TenantTransaction } from '../../shared/store/database.ts';
 import { enqueue } from '../../shared/store/outbox.ts';
@@ -66,21 +67,23 @@ export async function planEnvironment(request: PlanRequest, deps: PlanDeps): Pro
     if (at > 0 && deps.isSliceOver()) return handOn(request, { database: left[at]!, table: '' }, 0, inTransaction);
     const group = left.slice(at, at + PARALLEL_LISTINGS);
     const listings = await Promise.all(group.map((database) => listTableFolders(store, config.location.prefix, database)));
+    // Several databases share messages: a thousand databases of two tables are not a thousand messages.
+    const toRead: Array<TableName & { requests: number; bytes: number }> = [];
     for (const [index, database] of group.entries()) {
       const folders = sortStorable(listings[index]!.items, deps.log, 'table');
       const stored = await inTransaction((tx) => knownTables(tx, config.id, database));
       const plan = planDatabase(folders, stored, (table) => scope.holds(database, table));
       await inTransaction((tx) => addMissing(tx, runId, nameAll(database, plan.missing)));
       const isLeft = (table: string) => continueAfter?.database !== database || table > continueAfter.table;
-      const toRead = plan.toRead.filter(({ table }) => isLeft(table)).map((table) => ({ database, ...table }));
-      for (let from = 0; from < toRead.length; from += CHUNK_TABLES) {
-        const chunk = toRead.slice(from, from + CHUNK_TABLES);
-        const batches = cutBatches(chunk);
-        if (!(await inTransaction((tx) => handOut(tx, { id: runId, environmentId: config.id }, batches)))) return 'superseded';
-        const isCrowded = (await inTransaction((tx) => countOpenBatches(tx, runId))) >= MAX_OPEN_MESSAGES;
-        if (isCrowded || deps.isSliceOver())
-          return handOn(request, { database, table: chunk.at(-1)!.table }, isCrowded ? WAIT_FOR_ROOM_SECONDS : 0, inTransaction);
-      }
+      for (const table of plan.toRead) if (isLeft(table.table)) toRead.push({ database, ...table });
+    }
+    for (let from = 0; from < toRead.length; from += CHUNK_TABLES) {
+      const chunk = toRead.slice(from, from + CHUNK_TABLES);
+      const batches = cutBatches(chunk);
+      if (!(await inTransaction((tx) => handOut(tx, { id: runId, environmentId: config.id }, batches)))) return 'superseded';
+      const isCrowded = (await inTransaction((tx) => countOpenBatches(tx, runId))) >= MAX_OPEN_MESSAGES;
+      if (isCrowded || deps.isSliceOver())
+        return handOn(request, chunk.at(-1)!, isCrowded ? WAIT_FOR_ROOM_SECONDS : 0, inTransaction);
     }
   }
 
@@ -98,11 +101,11 @@ export async function planEnvironment(request: PlanRequest, deps: PlanDeps): Pro
 
 async function handOn(
   { config, runId }: PlanRequest,
-  continueAfter: { database: string; table: string },
+  { database, table }: TableName,
   delaySeconds: number,
   inTransaction: <T>(work: (tx: TenantTransaction) => Promise<T>) => Promise<T>,
 ): Promise<PlanResult> {
-  const data = { workspaceId: config.workspaceId, environmentId: config.id, runId, continueAfter };
+  const data = { workspaceId: config.workspaceId, environmentId: config.id, runId, continueAfter: { database, table } };
   await inTransaction((tx) => enqueue(tx, QUEUES.collection, { type: 'collection.requested', data }, { delaySeconds }));
   return 'continued';
 }
