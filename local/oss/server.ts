@@ -335,12 +335,13 @@ async function send(response: ServerResponse, answer: Answer, isHead: boolean, f
       for (let i = 0; i < chunk.length && !response.destroyed; i += slice) {
         const piece = chunk.subarray(i, Math.min(i + slice, chunk.length, i + Math.max(0, cutAt - sent)));
         sent += piece.length;
-        this.push(piece);
         if (sent >= cutAt) {
-          // What was written must leave before the connection goes.
-          setImmediate(() => response.socket?.destroySoon());
-          return done();
+          // What was written must leave before the connection goes; the pipeline ends with it.
+          response.flushHeaders();
+          response.write(piece, () => response.destroy());
+          return;
         }
+        this.push(piece);
         if (bytesPerSecond) await delay((1000 * piece.length) / bytesPerSecond);
       }
       done();
