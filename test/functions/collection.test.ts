@@ -584,3 +584,38 @@ describe('tables that somebody names', () => {
     expect(await scene.collect({ tables: [{ database: 'd', table: 'b' }] })).toMatchObject({ phase: 'done', removed: 1 });
   });
 });
+
+describe('a function whose time is up', () => {
+  const withTime = (remainingMs: () => number) => {
+    const { call } = scene;
+    scene.call = () => ({ ...call(), remainingMs });
+  };
+
+  it('hands the rest of its tables on, and the run still ends with all of them', async () => {
+    for (let i = 0; i < 12; i++) await scene.copy(ORC, `d.db/t${i}`);
+    let looks = 0;
+    // Every eighth look at the clock finds that the time is up.
+    withTime(() => (++looks % 8 === 0 ? 30_000 : 290_000));
+    const run = await scene.collect();
+    expect(looks).toBeGreaterThan(12);
+    expect(run).toMatchObject({ phase: 'done', read: 12, failed: 0, queued: 0 });
+    expect((await scene.feed()).filter((entry) => entry.startsWith('table.found'))).toHaveLength(12);
+  });
+
+  it('hands the rest of its plan on', async () => {
+    for (let i = 0; i < 20; i++) await scene.copy(ORC, `d${String(i).padStart(2, '0')}.db/t`);
+    const runId = await scene.request();
+    withTime(() => 10_000);
+    let plans = 0;
+    const { deliver } = scene;
+    scene.deliver = async (item) => {
+      if (item.queueName === QUEUES.collection) plans++;
+      else withTime(() => 290_000);
+      await deliver(item);
+      withTime(() => 10_000);
+    };
+    await scene.drain();
+    expect(plans).toBeGreaterThan(2);
+    expect(await scene.run(runId)).toMatchObject({ phase: 'done', tables_found: 20, read: 20 });
+  });
+});
