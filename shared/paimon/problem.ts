@@ -53,10 +53,19 @@ export class Problems {
     return this.#worst;
   }
 
-  /** Worst first; a last line says how many were left out. */
+  /**
+   * Worst first, then by object: objects are read side by side, and two reads of the same state must say the same. A last
+   * line says how many were left out.
+   */
   finish(): Problem[] {
     const order = { broken: 0, degraded: 1, warning: 2 };
-    const sorted = this.list.toSorted((a, b) => order[a.severity] - order[b.severity]);
+    const sorted = this.list.toSorted(
+      (a, b) =>
+        order[a.severity] - order[b.severity] ||
+        compareText(a.object, b.object) ||
+        compareText(a.code, b.code) ||
+        compareText(a.message, b.message),
+    );
     if (this.#left > 0)
       sorted.push({
         code: 'more-problems',
@@ -75,4 +84,8 @@ function codeOf(error: unknown): string {
   if (error instanceof Damage || error instanceof JsonError || error instanceof FormatError || error instanceof RangeError)
     return 'unreadable';
   throw error;
+}
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
 }

@@ -227,8 +227,8 @@ describe('names inside metadata', () => {
     table.commit([{ name: 'a' }], { deltaManifestList: '../../secret', indexManifest: '../x', statistics: 'a/b' });
     const metadata = await readTable(store, location);
     expect(codes(metadata)).toEqual([
-      'degraded manifest-list-unreadable',
       'degraded index-manifest-unreadable',
+      'degraded manifest-list-unreadable',
       'degraded statistics-unreadable',
     ]);
     expect(store.requests.filter((request) => request.includes('..') || request.includes('secret'))).toEqual([]);
