@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { z } from 'zod';
 import { compileScope } from '../../shared/collection-scope.ts';
 import { openEnvironmentStore, storageEnv, storageSettings } from '../../shared/credentials/environment-store.ts';
@@ -63,7 +64,7 @@ export async function run(message: TableCollectionRequested, deps: Deps, call: C
       }),
       log,
       holder: `collect-tables ${call.requestId}`,
-      signal: AbortSignal.timeout(Math.max(1_000, Math.floor(call.remainingMs() - RESERVE_MS))),
+      signal: stopSignal(call.remainingMs() - RESERVE_MS),
       isSliceOver: () => performance.now() - startedAt > SLICE_MS || call.remainingMs() < 3 * RESERVE_MS,
     });
   } finally {
@@ -72,6 +73,13 @@ export async function run(message: TableCollectionRequested, deps: Deps, call: C
     await flushOutbox(deps.database, deps.queue);
     await numberFeed(deps.database);
   }
+}
+
+/** One signal for all requests that are in flight: more listeners than Node takes for a leak. */
+function stopSignal(ms: number): AbortSignal {
+  const signal = AbortSignal.timeout(Math.max(1_000, Math.floor(ms)));
+  setMaxListeners(0, signal);
+  return signal;
 }
 
 interface Start {
