@@ -1,9 +1,9 @@
-import { cpSync, existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { openDirectoryStore } from '../../shared/object-store/directory.ts';
 import { readTable } from '../../shared/paimon/table.ts';
 import { toDocument } from '../../shared/paimon/table-document.ts';
-import { listDatabases, listTables } from '../../shared/paimon/warehouse.ts';
+import { listDatabases, listTablesWithTokens } from '../../shared/paimon/warehouse.ts';
 import type { Answer } from './api.ts';
 
 /** Copies databases of the sample (all, or those named) into a warehouse folder of its own. */
@@ -18,23 +18,12 @@ export function copySample(into: string, databases?: readonly string[]): void {
 export async function readDirectly(bucketFolder: string, prefix: string): Promise<Map<string, Answer>> {
   const store = openDirectoryStore(bucketFolder);
   const documents = new Map<string, Answer>();
-  for (const database of (await listDatabases(store, prefix)).items)
-    for (const table of (await listTables(store, prefix, database)).items) {
+  for (const database of (await listDatabases(store, prefix)).items) {
+    const { tables, withoutSchema } = await listTablesWithTokens(store, prefix, database);
+    for (const table of [...tables.items, ...withoutSchema]) {
       const metadata = await readTable(store, { warehousePrefix: prefix, database, table });
       documents.set(`${database}.${table}`, JSON.parse(JSON.stringify(toDocument(metadata))));
     }
-  return documents;
-}
-
-/** Folders below `root` that hold databases: the warehouses of a development set. */
-export function warehousesIn(root: string): string[] {
-  if (!existsSync(root)) return [];
-  const found: string[] = [];
-  for (const entry of readdirSync(root, { withFileTypes: true })) {
-    if (!entry.isDirectory()) continue;
-    const folder = join(root, entry.name);
-    if (readdirSync(folder).some((name) => name.endsWith('.db'))) found.push(folder);
-    else found.push(...warehousesIn(folder));
   }
-  return found;
+  return documents;
 }
