@@ -16,7 +16,8 @@ export default defineConfig({
     testTimeout: 60_000,
     // Polls wait for processes that start on a busy machine.
     expect: { poll: { timeout: 20_000, interval: 20 } },
-    hookTimeout: 180_000,
+    // A first run builds MinIO from source, which takes minutes.
+    hookTimeout: 900_000,
     pool: 'forks',
     maxWorkers: 2,
   },
