@@ -43,10 +43,9 @@ export function openDatabase(url: Secret, options: { maxConnections?: number; st
 
   async function transaction<T>(begin: string, values: unknown[], work: (tx: Transaction) => Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt++) {
-      const client = await connect(pool);
+      const client = await beginOn(pool);
       let broken = false;
       try {
-        await client.query('begin');
         await client.query(begin, values);
         const tx: Transaction = {
           query: async <Row extends object>(sql: string, parameters: readonly unknown[] = []) =>
@@ -82,10 +81,24 @@ export function openDatabase(url: Secret, options: { maxConnections?: number; st
   };
 }
 
-async function connect(pool: pg.Pool): Promise<pg.PoolClient> {
-  try {
-    return await pool.connect();
-  } catch (cause) {
-    throw new Unreachable('database', 'connect', {}, { cause });
+/**
+ * A connection with a transaction begun. Connections that the server closed while they lay idle show it only now, and nothing
+ * was done on them yet: each is thrown away for another one. A failover closes all of them at once.
+ */
+async function beginOn(pool: pg.Pool): Promise<pg.PoolClient> {
+  for (let dead = 0; ; dead++) {
+    let client: pg.PoolClient;
+    try {
+      client = await pool.connect();
+    } catch (cause) {
+      throw new Unreachable('database', 'connect', {}, { cause });
+    }
+    try {
+      await client.query('begin');
+      return client;
+    } catch (cause) {
+      client.release(true);
+      if (dead >= pool.options.max) throw new Unreachable('database', 'cut', {}, { cause });
+    }
   }
 }
