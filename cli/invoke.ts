@@ -36,8 +36,8 @@ export function invokeCommand(): Command {
       'after',
       `
 Examples:
-  datamap invoke schedule-collection -f events/schedule-collection/timer.json
-  datamap invoke datamap-watch-objects -f event.json --endpoint https://1234567890123456.cn-hangzhou.fc.aliyuncs.com`,
+  datamap invoke schedule-collection -f events/schedule-collection/every-minute.json
+  datamap invoke datamap-watch-objects -f events/watch-objects/queue.json --endpoint https://1234567890123456.cn-hangzhou.fc.aliyuncs.com`,
     )
     .action(async (name: string, options: InvokeCommandOptions) => {
       const place = options.endpoint ? deployed(options, options.endpoint) : local(options.data);

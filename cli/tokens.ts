@@ -1,5 +1,9 @@
 import { Command } from 'commander';
+import type { Secret } from '../shared/credentials/secret.ts';
+import { createToken, type Grant, MAX_TOKEN_DAYS, ROLES } from '../shared/store/tokens.ts';
+import { findWorkspace } from '../shared/store/workspaces.ts';
 import { Client, type ClientOptions, withClientOptions } from './client.ts';
+import { databaseOption, directDatabase, inDatabase } from './direct-database.ts';
 import { wrongUse } from './failure.ts';
 import { formatTable, humanTime, printJson, printLine, visible } from './output.ts';
 
@@ -13,6 +17,15 @@ interface Token {
   revokedAt: string | null;
 }
 
+interface CreateOptions extends ClientOptions {
+  role: string;
+  days: string;
+  allWorkspaces?: boolean;
+  databaseUrl?: string;
+}
+
+type NewToken = Pick<Token, 'id' | 'name' | 'role' | 'expiresAt'> & { token: string };
+
 /** `datamap token …`: who may use this workspace. */
 export function tokenCommand(): Command {
   return new Command('token')
@@ -23,16 +36,24 @@ export function tokenCommand(): Command {
         .argument('<name>', 'who or what uses it')
         .option('--role <role>', 'viewer, operator or administrator', 'viewer')
         .option('--days <n>', 'how long it is good', '90')
-        .addHelpText('after', '\nExample:\n  datamap token create grafana --role viewer --days 365')
-        .action(async (name: string, options: ClientOptions & { role: string; days: string }) => {
-          const expiresInDays = Number(options.days);
-          if (!Number.isInteger(expiresInDays)) throw wrongUse(`--days ${options.days}: expected a number of days`);
-          const body = { name, role: options.role, expiresInDays };
-          const made = await Client.of(options).request<Token & { token: string }>('POST', '/tokens', { body });
+        .option('--all-workspaces', 'for every workspace, also later ones; written straight to the database')
+        .option(...databaseOption)
+        .addHelpText(
+          'after',
+          `
+Examples:
+  datamap token create grafana --role viewer --days 365
+  DATABASE_URL=postgres://… datamap token create first --role administrator --all-workspaces
+
+The second makes the first token of an installation. With --database-url, or with DATABASE_URL and neither --data nor
+DATAMAP_URL, no server is asked.`,
+        )
+        .action(async (name: string, options: CreateOptions) => {
+          const made = await makeToken(name, options);
           if (options.json) return printJson(made);
           printLine(made.token);
           process.stderr.write(
-            `Keep it: it is not shown again. ${made.role}, good until ${humanTime(made.expiresAt)}, id ${made.id}\n`,
+            `Keep it: it is not shown again. ${made.role}${options.allWorkspaces ? ' everywhere' : ''}, good until ${humanTime(made.expiresAt)}, id ${made.id}\n`,
           );
         }),
     )
@@ -70,4 +91,39 @@ export function tokenCommand(): Command {
           else printLine(`Revoked ${visible(id)}.`);
         }),
     );
+}
+
+async function makeToken(name: string, options: CreateOptions): Promise<NewToken> {
+  const expiresInDays = Number(options.days);
+  if (!Number.isInteger(expiresInDays)) throw wrongUse(`--days ${options.days}: expected a number of days`);
+  // The API makes tokens of one workspace only.
+  const { data, databaseUrl, allWorkspaces } = options;
+  const database = directDatabase({ data, databaseUrl, always: allWorkspaces });
+  if (database) return writeToken(database, name, expiresInDays, options);
+  if (allWorkspaces)
+    throw wrongUse('a token for all workspaces is written straight to the database: give --database-url or set DATABASE_URL');
+  const body = { name, role: options.role, expiresInDays };
+  return Client.of(options).request<NewToken>('POST', '/tokens', { body });
+}
+
+/** The same limits as the API has. */
+async function writeToken(database: Secret, name: string, days: number, options: CreateOptions): Promise<NewToken> {
+  const role = ROLES.find((known) => known === options.role);
+  if (!role) throw wrongUse(`--role ${options.role}: expected ${ROLES.join(', ')}`);
+  if (days < 1 || days > MAX_TOKEN_DAYS) throw wrongUse(`--days ${days}: expected 1 to ${MAX_TOKEN_DAYS}`);
+  if (name.length < 1 || name.length > 200) throw wrongUse('the name of a token has 1 to 200 characters');
+  const made = await inDatabase(database, async (tx) => {
+    const grant: Grant = { workspaceId: null, role };
+    if (!options.allWorkspaces) {
+      const workspace = await findWorkspace(tx, options.workspace);
+      if (!workspace)
+        throw wrongUse(
+          `there is no workspace '${options.workspace}': make it with datamap workspace create ${options.workspace}`,
+        );
+      grant.workspaceId = workspace.id;
+    }
+    const expiresAt = new Date(Date.now() + days * 86_400_000);
+    return createToken(tx, { name, createdBy: 'command line', grants: [grant], expiresAt });
+  });
+  return { id: made.id, name, role, token: made.token.reveal(), expiresAt: made.expiresAt.toISOString() };
 }

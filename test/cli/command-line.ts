@@ -25,7 +25,7 @@ export async function datamap(args: string[], env: Record<string, string> = {}):
     ran.err += text;
     return true;
   }) as typeof process.stderr.write;
-  for (const name of ['DATAMAP_URL', 'DATAMAP_TOKEN', 'DATAMAP_DATA']) delete process.env[name];
+  for (const name of ['DATAMAP_URL', 'DATAMAP_TOKEN', 'DATAMAP_DATA', 'DATABASE_URL']) delete process.env[name];
   Object.assign(process.env, env);
   try {
     ran.code = await runProgram(args);
