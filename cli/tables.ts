@@ -29,7 +29,7 @@ interface Table extends TableSummary {
   problems: { code: string; object: string; message: string }[];
   partitions?: Record<string, unknown>[];
   partitionsNextCursor?: string;
-  branches?: Record<string, { partitions?: Record<string, unknown>[]; partitionsNextCursor?: string }>;
+  branches?: Record<string, { partitions?: Record<string, unknown>[]; partitionsNextCursor?: string } | null>;
 }
 
 /** `datamap tables`: the data map as a list. */
@@ -108,8 +108,9 @@ export function tableCommand(): Command {
       if (!options.json) return printTable(await client.get<Table>(`/tables/${id}`));
       const table = await client.get<Table>(`/tables/${id}`, { full: 'true' });
       await completePartitions(client, id, table);
+      // A branch without a schema is listed, and nothing more is known of it.
       for (const [branch, document] of Object.entries(table.branches ?? {}))
-        await completePartitions(client, id, document, branch);
+        if (document) await completePartitions(client, id, document, branch);
       printJson(table);
     });
 }

@@ -212,7 +212,7 @@ describe('datamap tables and table', () => {
       await api.db.query('insert into table_document (workspace_id, table_id, document) values ($1, $2, $3)', [
         api.workspaces.default,
         table!.id,
-        JSON.stringify({ partitionCount: 25_000, commitIdentifier: '9223372036854775807' }),
+        JSON.stringify({ partitionCount: 25_000, commitIdentifier: '9223372036854775807', branches: { ghost: null } }),
       ]);
     }
   });
@@ -271,6 +271,8 @@ describe('datamap tables and table', () => {
     });
     expect(table.partitionsNextCursor).toBeUndefined();
     expect(table.commitIdentifier).toBe('9223372036854775807');
+    // A branch folder without a schema: known by name only.
+    expect(table.branches).toEqual({ ghost: null });
   });
 });
 
