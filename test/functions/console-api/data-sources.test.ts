@@ -133,6 +133,7 @@ describe('changing a data source', () => {
       { region: 'cn-shanghai', endpoint: 'oss-cn-shanghai-internal.aliyuncs.com' },
       { warehouse: 'oss://another-bucket/warehouse' },
       { accessKeyId: 'LTAI5tOtherOtherOther' },
+      { roleArn: 'acs:ram::1234567890123456:role/another' },
     ]) {
       const refused = await api.call('PATCH', '/data-sources/keyed', {
         body: { version: 2, environments: { production: change } },
@@ -147,6 +148,31 @@ describe('changing a data source', () => {
     });
     expect(draft.body.environments.production).toMatchObject({ hasAccessKeySecret: false });
     expect(draft.body.environments.development).toMatchObject({ hasAccessKeySecret: true });
+  });
+
+  it('T5: forgets the secret with the access mode, so that the way back wants it again', async () => {
+    const place = { development: environment(), production: withKeys() };
+    await api.call('POST', '/data-sources', { body: dataSource('moded', { environments: place }) });
+    const sealed = () =>
+      api.db.query(
+        "select e.access_key_secret as sealed from environment e join data_source s on s.id = e.data_source_id where s.name = 'moded' and e.name = 'production'",
+      );
+    expect(await sealed()).not.toEqual([{ sealed: null }]);
+    const asRole = await api.call('PATCH', '/data-sources/moded', {
+      body: {
+        version: 1,
+        environments: { production: { accessMode: 'ramRole', roleArn: environment().roleArn, accessKeyId: null } },
+      },
+    });
+    expect(asRole.status, asRole.text).toBe(200);
+    expect(asRole.body.environments.production).toMatchObject({ hasAccessKeySecret: false, connectionState: 'not-tested' });
+    expect(await sealed()).toEqual([{ sealed: null }]);
+    const { accessKeyId } = withKeys();
+    const back = await api.call('PATCH', '/data-sources/moded', {
+      body: { version: 2, environments: { production: { accessMode: 'accessKey', accessKeyId, roleArn: null } } },
+    });
+    expect(back.status).toBe(400);
+    expect(back.body.errors.map((error: { path: string }) => error.path)).toContain('environments.production.accessKeySecret');
   });
 
   it('removes an environment with tables only when told so', async () => {
