@@ -149,29 +149,29 @@ function place(from: { endpoint: string; region: string }, bucket: string | unde
   };
 }
 
-/** Keys for the OSS adapter, which asks before every request. */
+/** Keys for the OSS adapter, which asks before every request, and with the keys that were refused when a session ended early. */
 export function identityKeys(
   identity: Identity,
   policy: string,
   access: Access,
   /** `fresh`: a new session, so that a change of the role is seen; it replaces the remembered one. */
   options: { fresh?: boolean } = {},
-): AccessKeys | (() => Promise<AccessKeys>) {
+): AccessKeys | ((refused?: AccessKeys) => Promise<AccessKeys>) {
   if (identity.accessMode === 'accessKey')
     return { accessKeyId: identity.accessKeyId, accessKeySecret: identity.accessKeySecret };
   const { roleArn, externalId } = identity;
-  return () => roleKeys({ roleArn, externalId, policy }, access, options.fresh ?? false);
+  return (refused) => roleKeys({ roleArn, externalId, policy }, access, { ...options, ...(refused && { refused }) });
 }
 
 /** Sessions of this function instance; asked for again at two thirds of their life. */
-const sessions = new Map<string, { keys: Promise<AccessKeys>; renewAtMs: number }>();
+const sessions = new Map<string, { keys: Promise<AccessKeys>; given?: AccessKeys; renewAtMs: number }>();
 /** Older ones go first; an instance serves few environments at a time. */
 const MAX_SESSIONS = 200;
 
 async function roleKeys(
   role: { roleArn: string; externalId: string; policy: string },
   { settings, functionKeys }: Access,
-  fresh: boolean,
+  { fresh, refused }: { fresh?: boolean; refused?: AccessKeys },
 ): Promise<AccessKeys> {
   if (!functionKeys)
     throw InvalidInput.at(
@@ -181,8 +181,10 @@ async function roleKeys(
   // Whose session it is counts too: after our own role changed, its old sessions are not used on.
   const key = JSON.stringify([settings.stsEndpoint, role.roleArn, role.externalId, role.policy, ownerOf(functionKeys)]);
   const known = sessions.get(key);
-  if (known && !fresh && performance.now() < known.renewAtMs) return known.keys;
-  const entry = { keys: newSession(), renewAtMs: performance.now() + 60_000 };
+  // Of many requests that were refused at once, the first one asks for a new session and the others wait for it.
+  const isRefused = refused !== undefined && known?.given?.accessKeyId === refused.accessKeyId;
+  if (known && !fresh && !isRefused && performance.now() < known.renewAtMs) return known.keys;
+  const entry: NonNullable<typeof known> = { keys: newSession(), renewAtMs: performance.now() + 60_000 };
   sessions.delete(key);
   sessions.set(key, entry);
   for (const oldest of sessions.keys()) {
@@ -191,6 +193,7 @@ async function roleKeys(
   }
   try {
     const keys = await entry.keys;
+    entry.given = keys;
     entry.renewAtMs = performance.now() + (2 / 3) * Math.max(0, (keys.expiresAt?.getTime() ?? 0) - Date.now());
     return keys;
   } catch (error) {

@@ -3,7 +3,7 @@ import type { LookupFunction } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import type OssClient from 'ali-oss';
 import type { AccessKeys } from '../credentials/secret.ts';
-import { InvalidInput, NotFound, Unreachable } from '../errors.ts';
+import { AccessDenied, InvalidInput, NotFound, Unreachable } from '../errors.ts';
 import { type Answer, type ExchangeRequest, exchange } from './http-exchange.ts';
 import type { ListPage, ListRequest, ObjectInfo, ObjectStore, ReadOptions, StoredObject } from './object-store.ts';
 import { nameOfBucket, type OssCall, refuseTooLarge, translateRefusal } from './oss-errors.ts';
@@ -18,8 +18,11 @@ export interface OssOptions {
   endpoint: string;
   /** `cn-hangzhou`; the form `oss-cn-hangzhou` is taken too. */
   region: string;
-  /** A function is asked before every request, so that temporary keys can be renewed. */
-  keys: AccessKeys | (() => Promise<AccessKeys>);
+  /**
+   * A function is asked before every request, so that temporary keys can be renewed. When the service calls a session
+   * ended or invalid, the function is asked once more with the keys that were `refused`, and the request made again.
+   */
+  keys: AccessKeys | ((refused?: AccessKeys) => Promise<AccessKeys>);
   /** `/bucket/key` instead of `bucket.host/key`. Default: only where the endpoint is an address or `localhost`. */
   pathStyle?: boolean;
   /** Longest silence on the connection. Default 10 s. */
@@ -196,10 +199,9 @@ function openAccount(options: OssOptions) {
   };
   let loading: Promise<typeof OssClient> | undefined;
 
-  async function once<T>(call: OssCall, asked: AskOptions, run: (client: OssClient) => Promise<T>) {
+  async function once<T>(call: OssCall, asked: AskOptions, keys: AccessKeys, run: (client: OssClient) => Promise<T>) {
     loading ??= import('ali-oss').then((module) => module.default);
     const Client = await loading;
-    const keys = typeof options.keys === 'function' ? await options.keys() : options.keys;
     let answer: Answer | undefined;
     let failure: unknown;
     const transport = {
@@ -260,10 +262,19 @@ function openAccount(options: OssOptions) {
   }
 
   async function repeated<T>(call: Call, asked: AskOptions, run: (client: OssClient) => Promise<T>) {
+    let refused: AccessKeys | undefined;
     for (let attempt = 0; ; attempt++) {
+      let keys: AccessKeys | undefined;
       try {
-        return await once({ ...call, host }, asked, run);
+        keys = typeof options.keys === 'function' ? await options.keys(refused) : options.keys;
+        return await once({ ...call, host }, asked, keys, run);
       } catch (error) {
+        // Sessions can end before their time, such as when the role is changed. Another one is worth one try.
+        if (keys && !refused && typeof options.keys === 'function' && isEndedSession(error)) {
+          refused = keys;
+          attempt--;
+          continue;
+        }
         if (!(error instanceof Unreachable) || error.reason === 'tls' || attempt >= retries) throw error;
         const backoffMs = 200 * 2 ** attempt * (0.5 + Math.random());
         const waitMs = Math.min(MAX_RETRY_WAIT_MS, Math.max(backoffMs, error.detail.retryAfterMs ?? 0));
@@ -290,6 +301,10 @@ function openAccount(options: OssOptions) {
       return (await repeated(call, asked, run)).value;
     },
   };
+}
+
+function isEndedSession(error: unknown): boolean {
+  return error instanceof AccessDenied && (error.reason === 'token-expired' || error.reason === 'token-invalid');
 }
 
 function parseEndpoint(endpoint: string): URL {
