@@ -6,6 +6,7 @@ import { metered, newMeter, type RequestMeter, totalRequests } from '../../share
 import { tablePrefix } from '../../shared/paimon/layout.ts';
 import { probeTable, readTable, type TableMetadata } from '../../shared/paimon/table.ts';
 import { createRun, type TableName } from '../../shared/store/collection-runs.ts';
+import { appendCommits, type LedgerAppend } from '../../shared/store/commit-ledger.ts';
 import type { MapPlace } from '../../shared/store/data-map.ts';
 import type { Database, TenantTransaction } from '../../shared/store/database.ts';
 import { fence, keepRenewing, type Lease, releaseLease, renewLease, takeLease } from '../../shared/store/leases.ts';
@@ -13,7 +14,9 @@ import { enqueue } from '../../shared/store/outbox.ts';
 import { beginRead, MAX_READ_ATTEMPTS, recordAbsent, recordOutcome, type TableOutcome } from '../../shared/store/run-tables.ts';
 import { tableKeyOf } from '../../shared/store/table-key.ts';
 import { applyTable, confirmUnchanged, loadTableStates, type StoredTableState } from '../../shared/store/table-map.ts';
-import { probeTokenOf, recordOf } from './table-record.ts';
+import { loadLedger, missingCommits } from './commits.ts';
+import { rememberManifests } from './remembered-manifests.ts';
+import { creationIdentityOf, probeTokenOf, recordOf } from './table-record.ts';
 
 /** One table, from a look at the warehouse to the rows of the map. */
 
@@ -31,6 +34,8 @@ export interface CollectDeps {
   warehousePrefix: string;
   /** Undefined: an event named the table. `rereads`: a person named it, and gets a whole read. */
   run?: { id: string; rereads: boolean; reportsAbsence: boolean };
+  /** When the object event that led here happened, by the storage service's clock. */
+  eventAt?: Date | undefined;
   log: Log;
   /** Who holds the lease, for people who look. */
   holder: string;
@@ -105,12 +110,18 @@ async function underLease(
       isReleased = true;
       return { kind: 'done' };
     }
-    const metadata = await readTable(deps.store, locationOf(name, deps), { signal: deps.signal });
+    const store = rememberManifests(deps.store);
+    const metadata = await readTable(store, locationOf(name, deps), { signal: deps.signal });
     const isTable = metadata.schemaIds.length > 0 || (await hasLostItsSchema(name, metadata, deps));
+    const commits = isTable && metadata.status !== 'broken' ? await newCommits(name, store, metadata, before, deps) : [];
     const result = await transaction(deps, async (tx): Promise<TableResult> => {
       if (!renewal.isTrusted() || !(await fence(tx, lease))) return { kind: 'busy' };
-      if (isTable) await write(tx, name, metadata, before, lease, meter, deps);
-      else await recordNoTable(tx, name, before, meter, deps);
+      if (isTable) {
+        await write(tx, name, metadata, before, lease, meter, deps);
+        if (commits.length > 0 && !(await appendCommits(tx, deps.place, name, commits, deps.eventAt)))
+          throw new Error(`the ledger of ${name.database}.${name.table} changed under its lease`);
+      }
+      if (!isTable) await recordNoTable(tx, name, before, meter, deps);
       await release(tx, lease, name, deps);
       return { kind: 'done' };
     });
@@ -155,6 +166,20 @@ async function hasLostItsSchema(name: TableName, metadata: TableMetadata, deps: 
   const prefix = `${tablePrefix(deps.warehousePrefix, name.database, name.table)}manifest/`;
   const page = await deps.store.list({ prefix, maxKeys: 2, signal: deps.signal });
   return page.objects.some((object) => !object.key.endsWith('/'));
+}
+
+/** Read before anything is written: what the ledger holds cannot change while we hold the lease. */
+async function newCommits(
+  name: TableName,
+  store: ObjectStore,
+  metadata: TableMetadata,
+  before: StoredTableState | undefined,
+  deps: CollectDeps,
+): Promise<LedgerAppend[]> {
+  const ledger = await transaction(deps, (tx) => loadLedger(tx, before, metadata));
+  const creation = creationIdentityOf(metadata.schemas);
+  const isNewLife = before?.creationIdentity != null && creation !== null && creation !== before.creationIdentity;
+  return missingCommits(store, locationOf(name, deps), metadata, ledger, { isNewLife, signal: deps.signal });
 }
 
 async function write(

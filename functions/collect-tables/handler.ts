@@ -62,6 +62,7 @@ export async function run(message: TableCollectionRequested, deps: Deps, call: C
           reportsAbsence: start.head.cause === 'request' && start.head.requestedTables !== undefined,
         },
       }),
+      ...(message.data.eventAt !== undefined && { eventAt: new Date(message.data.eventAt) }),
       log,
       holder: `collect-tables ${call.requestId}`,
       signal: stopSignal(call.remainingMs() - RESERVE_MS),
@@ -137,7 +138,7 @@ async function openOrFail({ config, sealedSecret, head, tables }: Start, deps: D
 }
 
 function build(env: z.infer<typeof Env>, call: Call): Deps {
-  const access = { settings: storageSettings(env), functionKeys: call.credentials };
+  const access = { settings: storageSettings(env, call.credentials), functionKeys: call.credentials };
   return {
     database: instanceDatabase(env.DATABASE_URL),
     queue: functionQueue(env, call),

@@ -142,7 +142,7 @@ function partitionsOfView({ branch, live }: TableView): Array<PartitionRecord & 
  * The first schema, as far as it tells one life of a table from the next: when it was written and what it says. Undefined
  * once it is gone, and then nothing is claimed.
  */
-function creationIdentityOf(schemas: readonly Schema[]): string | null {
+export function creationIdentityOf(schemas: readonly Schema[]): string | null {
   const first = schemas.find((schema) => schema.id === 0n);
   if (!first) return null;
   const content = storableJson({
@@ -159,7 +159,7 @@ const INT64_MAX = 2n ** 63n - 1n;
 const INT64_MIN = -(2n ** 63n);
 
 /** Figures that no 64-bit column holds come from damage; they are unknown here and stand in the document. */
-function int64(value: bigint | undefined): bigint | null {
+export function int64(value: bigint | undefined): bigint | null {
   return value !== undefined && value <= INT64_MAX && value >= INT64_MIN ? value : null;
 }
 

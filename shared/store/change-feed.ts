@@ -32,6 +32,20 @@ export async function announce(
   ]);
 }
 
+/** As `announce`, for many entries about one thing, in this order. */
+export async function announceAll(
+  tx: TenantTransaction,
+  subject: string,
+  changes: ReadonlyArray<{ type: string; data: Record<string, unknown> }>,
+): Promise<void> {
+  if (changes.length === 0) return;
+  await tx.query(
+    `insert into feed_outbox (workspace_id, type, subject, data)
+     select $1, type, $2, data from unnest($3::text[], $4::jsonb[]) with ordinality as entry(type, data, place) order by place`,
+    [tx.workspaceId, subject, changes.map((entry) => entry.type), changes.map((entry) => JSON.stringify(entry.data))],
+  );
+}
+
 /**
  * Gives the committed entries their sequences. Run at the end of each apply and before each read. A sequence drawn inside
  * the writers' transactions would become visible out of order, and readers behind a cursor would miss entries for ever.

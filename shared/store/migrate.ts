@@ -1,9 +1,13 @@
 import pg from 'pg';
 import type { Secret } from '../credentials/secret.ts';
 import initial from './migrations/0001_initial.sql';
+import commitLedger from './migrations/0002_commit_ledger.sql';
 
 /** In order; a released migration never changes. */
-const MIGRATIONS = [{ id: 1, name: 'initial', sql: initial }] as const;
+const MIGRATIONS = [
+  { id: 1, name: 'initial', sql: initial },
+  { id: 2, name: 'commit-ledger', sql: commitLedger },
+] as const;
 
 /** Any constant: names this lock among the advisory locks of the database. */
 const MIGRATION_LOCK = 7_205_759_403;
