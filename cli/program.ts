@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import packageJson from '../package.json' with { type: 'json' };
 import { changesCommand } from './changes.ts';
+import { commitsCommand } from './commits.ts';
 import { completionCommand } from './completion.ts';
 import { EXIT, Failure } from './failure.ts';
 import { inspectCommand } from './inspect.ts';
@@ -37,6 +38,7 @@ Exit codes: 0 done, 1 done and a problem was found, 2 wrong use, 3 the server or
     .addCommand(runCommand())
     .addCommand(tablesCommand())
     .addCommand(tableCommand())
+    .addCommand(commitsCommand())
     .addCommand(changesCommand())
     .addCommand(workspaceCommand())
     .addCommand(tokenCommand())

@@ -116,7 +116,7 @@ export function tableCommand(): Command {
 }
 
 /** A database or a table may hold dots: every way to part the name is tried, the shortest database first. */
-async function findTable(client: Client, source: string, environment: string, name: string): Promise<TableSummary> {
+export async function findTable(client: Client, source: string, environment: string, name: string): Promise<TableSummary> {
   if (!/.\../.test(name)) throw wrongUse(`'${name}': expected DB.TABLE`);
   for (let dot = name.indexOf('.', 1); dot !== -1 && dot < name.length - 1; dot = name.indexOf('.', dot + 1)) {
     const query = { source, environment, database: name.slice(0, dot), table: name.slice(dot + 1), removed: 'include', limit: 1 };

@@ -61,6 +61,7 @@ export const ACCESS: Readonly<Record<string, Access>> = {
   [`GET ${TABLE}/tags`]: 'viewer',
   [`GET ${TABLE}/branches`]: 'viewer',
   [`GET ${TABLE}/consumers`]: 'viewer',
+  [`GET ${TABLE}/commits`]: 'viewer',
   [`GET ${W}/search`]: 'viewer',
   [`GET ${W}/changes`]: 'viewer',
 

@@ -12,6 +12,7 @@ import { boundedBody } from './json-body.ts';
 import { fieldErrors, invalid, isUnforeseen, notFound, problemAnswer } from './problem.ts';
 import { addChanges } from './routes/changes.ts';
 import { addCollectionRuns } from './routes/collection-runs.ts';
+import { addCommits } from './routes/commits.ts';
 import { addConnectivityTests } from './routes/connectivity-tests.ts';
 import { addDataSources } from './routes/data-sources.ts';
 import { addDocs } from './routes/docs.ts';
@@ -81,6 +82,7 @@ export function createApp(): App {
   addCollectionRuns(app);
   addTables(app);
   addTableParts(app);
+  addCommits(app);
   addChanges(app);
   addTokens(app);
   addDocs(app);

@@ -19,7 +19,7 @@ describe('help', () => {
 
   it('knows the commands that are promised', () => {
     const names = createProgram().commands.map((command) => command.name());
-    for (const name of ['start', 'inspect', 'source', 'runs', 'run', 'tables', 'table', 'changes', 'invoke'])
+    for (const name of ['start', 'inspect', 'source', 'runs', 'run', 'tables', 'table', 'commits', 'changes', 'invoke'])
       expect(names).toContain(name);
   });
 });

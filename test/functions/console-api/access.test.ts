@@ -113,6 +113,7 @@ it('T16: answers an id of another workspace exactly as an unknown one', async ()
     [`/collection-runs/${runId}/tables`, `/collection-runs/${randomUUID()}/tables`],
     [`/tables/${table!.id}`, `/tables/${randomUUID()}`],
     [`/tables/${table!.id}/partitions`, `/tables/${randomUUID()}/partitions`],
+    [`/tables/${table!.id}/commits`, `/tables/${randomUUID()}/commits`],
   ]) {
     const foreign = await api.call('GET', known!);
     expect(foreign.status, known).toBe(404);

@@ -131,6 +131,10 @@ it('answers as the document says, with nothing undeclared', async () => {
     [api.workspaces.default, environmentId],
   );
   const [table] = (await api.call('GET', '/tables')).body.items;
+  await api.db.query(
+    `insert into commit_ledger (workspace_id, table_id, incarnation, branch, snapshot_id, identity, gap_to_snapshot_id, gap_cause)
+     select workspace_id, id, 1, '', entry.* from catalog_table cross join (values (1, null, 4, 'expired'), (5, '5/x', null, null)) as entry`,
+  );
   const W = '/api/v1/workspaces/{workspace}';
   const E = `${W}/data-sources/{name}/environments/{environment}`;
   const test = await api.call('POST', '/data-sources/described/environments/production/connectivity-tests', { body: {} });
@@ -154,6 +158,7 @@ it('answers as the document says, with nothing undeclared', async () => {
     ['get', `${W}/tables/{id}`, `/tables/${table.id}?full=true`],
     ['get', `${W}/tables/{id}/snapshots`, `/tables/${table.id}/snapshots`],
     ['get', `${W}/tables/{id}/partitions`, `/tables/${table.id}/partitions`],
+    ['get', `${W}/tables/{id}/commits`, `/tables/${table.id}/commits`],
     ['get', `${W}/search`, '/search?q=orders'],
     ['get', `${W}/changes`, '/changes'],
     ['post', `${W}/tokens`, '/tokens', { name: 't', role: 'viewer' }],
