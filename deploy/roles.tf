@@ -1,5 +1,5 @@
-# Two roles for seven functions. A sender writes to our queues. A reader may also assume the roles that data sources name;
-# it has no right on any bucket of its own.
+# Two roles for seven functions. A sender writes to our queues. A reader may also assume the roles that data sources name,
+# and decrypt the one KMS key; it has no right on any bucket of its own.
 locals {
   trust_function_compute = jsonencode({
     Version   = "1"
@@ -56,6 +56,16 @@ resource "alicloud_ram_policy" "assume" {
   })
 }
 
+resource "alicloud_ram_policy" "decrypt" {
+  count       = var.kms_key_arn != "" ? 1 : 0
+  policy_name = "datamap-decrypt"
+  description = "Decrypt the key that seals stored secrets"
+  policy_document = jsonencode({
+    Version   = "1"
+    Statement = [{ Effect = "Allow", Action = ["kms:Decrypt"], Resource = [var.kms_key_arn] }]
+  })
+}
+
 resource "alicloud_ram_role_policy_attachment" "send" {
   for_each    = alicloud_ram_role.function
   role_name   = each.value.role_name
@@ -67,5 +77,12 @@ resource "alicloud_ram_role_policy_attachment" "assume" {
   count       = length(var.assumable_roles) > 0 ? 1 : 0
   role_name   = alicloud_ram_role.function["datamap-reader"].role_name
   policy_name = alicloud_ram_policy.assume[0].policy_name
+  policy_type = "Custom"
+}
+
+resource "alicloud_ram_role_policy_attachment" "decrypt" {
+  count       = var.kms_key_arn != "" ? 1 : 0
+  role_name   = alicloud_ram_role.function["datamap-reader"].role_name
+  policy_name = alicloud_ram_policy.decrypt[0].policy_name
   policy_type = "Custom"
 }

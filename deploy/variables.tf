@@ -18,6 +18,12 @@ variable "assumable_roles" {
   default     = []
 }
 
+variable "kms_key_arn" {
+  type        = string
+  description = "KMS key (acs:kms:REGION:ACCOUNT:key/ID) that decrypts DATAMAP_ENCRYPTION_KEY. Empty: the key stands in the configuration itself."
+  default     = ""
+}
+
 variable "watched_warehouses" {
   type = list(object({
     bucket = string

@@ -26,6 +26,6 @@ export async function judge(
   });
 }
 
-export function sealWith(ring: KeyRing): SealSecret {
-  return (secret, place) => sealSecret(ring, secret, place);
+export function sealWith(settings: { keyRing(): Promise<KeyRing> }): SealSecret {
+  return async (secret, place) => sealSecret(await settings.keyRing(), secret, place);
 }

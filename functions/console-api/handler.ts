@@ -22,7 +22,7 @@ export function build(env: Env, call: Call): Deps {
   return {
     database: instanceDatabase(env.DATABASE_URL),
     accountId: env.DATAMAP_ACCOUNT_ID,
-    settings: storageSettings(env),
+    settings: storageSettings(env, call.credentials),
     ...(call.credentials && {
       functionKeys: call.credentials,
       queue: openMnsQueue({ endpoint: env.DATAMAP_MNS_ENDPOINT, accountId: env.DATAMAP_ACCOUNT_ID, keys: call.credentials }),

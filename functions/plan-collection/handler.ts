@@ -165,7 +165,7 @@ async function recordFailure(runId: string, workspaceId: number, error: unknown,
 }
 
 function build(env: z.infer<typeof Env>, call: Call): Deps {
-  const access = { settings: storageSettings(env), functionKeys: call.credentials };
+  const access = { settings: storageSettings(env, call.credentials), functionKeys: call.credentials };
   return {
     database: instanceDatabase(env.DATABASE_URL),
     queue: functionQueue(env, call),

@@ -61,6 +61,6 @@ function build(env: z.infer<typeof Env>, call: Call): Deps {
   return {
     database: instanceDatabase(env.DATABASE_URL),
     queue: functionQueue(env, call),
-    access: { settings: storageSettings(env), functionKeys: call.credentials },
+    access: { settings: storageSettings(env, call.credentials), functionKeys: call.credentials },
   };
 }

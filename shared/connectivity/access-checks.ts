@@ -1,7 +1,7 @@
 import { sessionPolicyFor } from '../credentials/access-policy.ts';
 import { environmentIdentity, type Identity, identityKeys } from '../credentials/environment-store.ts';
 import type { AccessKeys } from '../credentials/secret.ts';
-import { AccessDenied, InvalidInput, NotFound } from '../errors.ts';
+import { AccessDenied, InvalidInput, NotFound, Unreachable } from '../errors.ts';
 import type { ListPage } from '../object-store/object-store.ts';
 import { type BucketInfo, type OssStore, openOssStore } from '../object-store/oss.ts';
 import { causeOfStoreError, causeOfTokenError, provesIdentity } from './cause-of-error.ts';
@@ -31,8 +31,10 @@ export function accessSteps(
   async function identity(signal: AbortSignal): Promise<Outcome> {
     let self: Identity;
     try {
-      self = environmentIdentity(config, subject.sealedSecret, options.access.settings.keyRing);
+      self = await environmentIdentity(config, subject.sealedSecret, options.access.settings);
     } catch (error) {
+      if (error instanceof AccessDenied || error instanceof Unreachable)
+        return { status: 'failed', cause: 'key-service-refused', evidence: error.message };
       if (!(error instanceof InvalidInput)) throw error;
       return { status: 'failed', cause: 'secret-unreadable', evidence: error.message };
     }

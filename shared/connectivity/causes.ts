@@ -148,6 +148,14 @@ export const CAUSES = {
     causes: () => ['the encryption key was changed after the secret was saved', 'the stored secret was moved or damaged'],
     remedy: () => 'Enter the AccessKey secret again, or add the earlier key to DATAMAP_ENCRYPTION_KEY.',
   },
+  'key-service-refused': {
+    causes: () => [
+      'the key service (KMS) does not decrypt the encryption key for the functions',
+      'KMS cannot be reached from where the functions run',
+    ],
+    remedy: () =>
+      'Ask the operator: the functions need kms:Decrypt on the key (kms_key_arn in deploy/), and DATAMAP_KMS_ENDPOINT where the public endpoint cannot be reached.',
+  },
   'function-identity-missing': {
     causes: () => ['the functions have no role of their own, so they cannot assume another one'],
     remedy: () => 'Give the functions a service role that may call sts:AssumeRole (deploy/ has it), or use an AccessKey.',

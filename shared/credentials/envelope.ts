@@ -40,20 +40,50 @@ const TAG_BYTES = 16;
 /** 32 random bytes have fewer different values than this once in 10^11 times; typed and sample keys nearly always do. */
 const MIN_DIFFERENT_BYTES = 18;
 
+/** An element of `DATAMAP_ENCRYPTION_KEY`: the key itself, or its ciphertext (base64) that the key service decrypts. */
+export type KeyElement = { key: Buffer } | { ciphertext: string };
+
+/** Longer than any ciphertext of 32 bytes. */
+const MAX_CIPHERTEXT_CHARS = 6_000;
+
 /**
- * Reads `DATAMAP_ENCRYPTION_KEY`: 32 random bytes in base64, or several with commas, newest first, while old secrets are
- * sealed again. Throws InvalidInput for anything shorter, longer or plainly not random; the message never holds the key.
+ * Reads `DATAMAP_ENCRYPTION_KEY`: 32 random bytes in base64 or `kms:` with their ciphertext, or several with commas, newest
+ * first, while old secrets are sealed again. Throws InvalidInput for anything else; the message never holds the key.
  */
-export function parseKeyRing(text: string): KeyRing {
-  const keys = text.split(',').map((part, i) => {
-    const key = Buffer.from(part.trim(), 'base64');
-    if (key.length !== KEY_BYTES || !/^[A-Za-z0-9+/]+={0,2}$/.test(part.trim()))
-      throw refuse(`key ${i + 1} is not ${KEY_BYTES} bytes in base64; make one with: openssl rand -base64 ${KEY_BYTES}`);
-    if (new Set(key).size < MIN_DIFFERENT_BYTES)
-      throw refuse(`key ${i + 1} is not random; make one with: openssl rand -base64 ${KEY_BYTES}`);
-    return [fingerprint(key), key] as const;
+export function parseKeyElements(text: string): KeyElement[] {
+  return text.split(',').map((part, i) => {
+    const element = part.trim();
+    if (!element.startsWith('kms:')) return { key: requireKey(element, i) };
+    const ciphertext = element.slice('kms:'.length);
+    if (!/^[A-Za-z0-9+/]+={0,2}$/.test(ciphertext) || ciphertext.length > MAX_CIPHERTEXT_CHARS)
+      throw refuse(`key ${i + 1} is not kms: and the CiphertextBlob of a data key in base64`);
+    return { ciphertext };
   });
-  return { currentId: keys[0]![0], keys: new Map(keys) };
+}
+
+/** A ring of keys that are all at hand. Throws InvalidInput as `parseKeyElements` does, and for elements that need the key service. */
+export function parseKeyRing(text: string): KeyRing {
+  return keyRingOf(
+    parseKeyElements(text).map((element, i) => {
+      if ('ciphertext' in element) throw refuse(`key ${i + 1} needs the key service`);
+      return element.key;
+    }),
+  );
+}
+
+export function keyRingOf(keys: readonly Buffer[]): KeyRing {
+  const named = keys.map((key) => [fingerprint(key), key] as const);
+  return { currentId: named[0]![0], keys: new Map(named) };
+}
+
+/** The 32 bytes of the key that stands at `index`. Throws InvalidInput for anything shorter, longer or plainly not random. */
+export function requireKey(base64: string, index: number): Buffer {
+  const key = Buffer.from(base64, 'base64');
+  if (key.length !== KEY_BYTES || !/^[A-Za-z0-9+/]+={0,2}$/.test(base64))
+    throw refuse(`key ${index + 1} is not ${KEY_BYTES} bytes in base64; make one with: openssl rand -base64 ${KEY_BYTES}`);
+  if (new Set(key).size < MIN_DIFFERENT_BYTES)
+    throw refuse(`key ${index + 1} is not random; make one with: openssl rand -base64 ${KEY_BYTES}`);
+  return key;
 }
 
 export function sealSecret(ring: KeyRing, secret: string, place: SecretPlace): SealedSecret {

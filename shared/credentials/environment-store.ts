@@ -5,34 +5,41 @@ import { type PermittedEndpoints, permittedEndpoints } from '../data-source-rule
 import { InvalidInput } from '../errors.ts';
 import { type BucketPage, listOssBuckets, type OssOptions, type OssStore, openOssStore } from '../object-store/oss.ts';
 import { browsePolicy, sessionPolicyFor } from './access-policy.ts';
-import { assumeRole, parseStsEndpoint } from './assume-role.ts';
-import { type KeyRing, openSecret, parseKeyRing } from './envelope.ts';
+import { parseServiceEndpoint } from './api-client.ts';
+import { assumeRole } from './assume-role.ts';
+import { type KeyElement, type KeyRing, openSecret, parseKeyElements } from './envelope.ts';
+import { openKeyRing } from './key-service.ts';
 import type { AccessKeys, Secret } from './secret.ts';
 
 /** From a saved environment to its storage bucket: through the outbound door, with its identity's keys, read-only. */
 
+/** A host or URL of a service, or empty for the region's own one. */
+const serviceEndpoint = (variable: string) =>
+  z
+    .string()
+    .default('')
+    .transform((text, context) => {
+      try {
+        if (text !== '') parseServiceEndpoint(text, variable);
+      } catch (error) {
+        context.addIssue({ code: 'custom', message: (error as Error).message });
+      }
+      return text;
+    });
+
 /** Variables of every function that opens warehouses; spread into the function's own zod object. */
 export const storageEnv = {
-  DATAMAP_ENCRYPTION_KEY: z.string().transform((text, context): KeyRing => {
+  DATAMAP_ENCRYPTION_KEY: z.string().transform((text, context): KeyElement[] => {
     try {
-      return parseKeyRing(text);
+      return parseKeyElements(text);
     } catch (error) {
       context.addIssue({ code: 'custom', message: (error as Error).message });
       return z.NEVER;
     }
   }),
   DATAMAP_REGION: z.string().default(''),
-  DATAMAP_STS_ENDPOINT: z
-    .string()
-    .default('')
-    .transform((text, context) => {
-      try {
-        if (text !== '') parseStsEndpoint(text);
-      } catch (error) {
-        context.addIssue({ code: 'custom', message: (error as Error).message });
-      }
-      return text;
-    }),
+  DATAMAP_STS_ENDPOINT: serviceEndpoint('DATAMAP_STS_ENDPOINT'),
+  DATAMAP_KMS_ENDPOINT: serviceEndpoint('DATAMAP_KMS_ENDPOINT'),
   DATAMAP_ALLOWED_ENDPOINTS: z
     .string()
     .default('')
@@ -48,23 +55,31 @@ export const storageEnv = {
 
 /** What the operator set for reaching warehouses; the same for every data source. */
 export interface StorageSettings {
-  keyRing: KeyRing;
+  /** Asks the key service when it is first needed, if keys are configured as ciphertext; throws as `openKeyRing` does. */
+  keyRing(): Promise<KeyRing>;
   permitted: PermittedEndpoints;
   stsEndpoint: string;
   /** Where the functions run; empty on a laptop. */
   ownRegion: string;
 }
 
-export function storageSettings(env: {
-  DATAMAP_ENCRYPTION_KEY: KeyRing;
-  DATAMAP_REGION: string;
-  DATAMAP_STS_ENDPOINT: string;
-  DATAMAP_ALLOWED_ENDPOINTS: PermittedEndpoints;
-}): StorageSettings {
+/** `functionKeys`: this function's own identity, which may decrypt the configured keys. */
+export function storageSettings(
+  env: {
+    DATAMAP_ENCRYPTION_KEY: KeyElement[];
+    DATAMAP_REGION: string;
+    DATAMAP_STS_ENDPOINT: string;
+    DATAMAP_KMS_ENDPOINT: string;
+    DATAMAP_ALLOWED_ENDPOINTS: PermittedEndpoints;
+  },
+  functionKeys: AccessKeys | undefined,
+): StorageSettings {
+  const region = env.DATAMAP_REGION || 'cn-hangzhou';
+  const endpoint = env.DATAMAP_KMS_ENDPOINT || `kms.${region}.aliyuncs.com`;
   return {
-    keyRing: env.DATAMAP_ENCRYPTION_KEY,
+    keyRing: () => openKeyRing(env.DATAMAP_ENCRYPTION_KEY, { endpoint, callerKeys: functionKeys }),
     permitted: env.DATAMAP_ALLOWED_ENDPOINTS,
-    stsEndpoint: env.DATAMAP_STS_ENDPOINT || `sts.${env.DATAMAP_REGION || 'cn-hangzhou'}.aliyuncs.com`,
+    stsEndpoint: env.DATAMAP_STS_ENDPOINT || `sts.${region}.aliyuncs.com`,
     ownRegion: env.DATAMAP_REGION,
   };
 }
@@ -84,7 +99,7 @@ export interface Access {
 
 /**
  * The storage bucket of a saved environment, as its identity sees it. Makes at most one request, to the token service,
- * when it is first used. Throws InvalidInput when the configuration cannot be used (endpoint refused, secret missing or
+ * when it is first used; one more to the key service in the life of the function instance. Throws InvalidInput when the configuration cannot be used (endpoint refused, secret missing or
  * sealed elsewhere, no identity of our own to assume a role with).
  */
 export async function openEnvironmentStore(
@@ -94,12 +109,19 @@ export async function openEnvironmentStore(
   options: Partial<Pick<OssOptions, 'timeoutMs' | 'retries' | 'onAnswer'>> = {},
 ): Promise<OssStore> {
   const policy = config.accessMode === 'ramRole' ? sessionPolicyFor(config.location) : '';
-  const keys = identityKeys(environmentIdentity(config, sealedSecret, access.settings.keyRing), policy, access);
+  const keys = identityKeys(await environmentIdentity(config, sealedSecret, access.settings), policy, access);
   return openOssStore({ ...place(config, config.location.bucket, access), ...options, keys, bucket: config.location.bucket });
 }
 
-/** The identity of a saved environment. Throws InvalidInput when its secret is missing or does not open. */
-export function environmentIdentity(config: EnvironmentConfig, sealedSecret: unknown, keyRing: KeyRing): Identity {
+/**
+ * The identity of a saved environment. Throws InvalidInput when its secret is missing or does not open, and what the key
+ * service says (see `openKeyRing`).
+ */
+export async function environmentIdentity(
+  config: EnvironmentConfig,
+  sealedSecret: unknown,
+  settings: Pick<StorageSettings, 'keyRing'>,
+): Promise<Identity> {
   if (config.accessMode === 'ramRole') {
     if (!config.roleArn) throw InvalidInput.at('roleArn', 'is missing');
     return { accessMode: 'ramRole', roleArn: config.roleArn, externalId: config.externalId };
@@ -110,7 +132,7 @@ export function environmentIdentity(config: EnvironmentConfig, sealedSecret: unk
   return {
     accessMode: 'accessKey',
     accessKeyId: config.accessKeyId,
-    accessKeySecret: openSecret(keyRing, sealedSecret, { workspaceId, dataSourceId, environmentId }),
+    accessKeySecret: openSecret(await settings.keyRing(), sealedSecret, { workspaceId, dataSourceId, environmentId }),
   };
 }
 

@@ -71,8 +71,8 @@ function input(change: object = {}, production: EnvironmentInput = {}): DataSour
   });
 }
 
-const seal = (secret: string, place: Parameters<typeof sealSecret>[2]) =>
-  sealSecret(scene.access.settings.keyRing, secret, place);
+const seal = async (secret: string, place: Parameters<typeof sealSecret>[2]) =>
+  sealSecret(await scene.access.settings.keyRing(), secret, place);
 
 async function save(source: DataSourceInput, workspace = workspaceId): Promise<string> {
   return tenant((tx) => createDataSource(tx, source, seal), workspace);

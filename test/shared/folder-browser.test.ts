@@ -23,7 +23,7 @@ beforeAll(async () => {
   place = {
     region: 'cn-hangzhou',
     endpoint: scene.oss.url,
-    identity: environmentIdentity(config, scene.seal(config), scene.access.settings.keyRing),
+    identity: await environmentIdentity(config, scene.seal(config), scene.access.settings),
   };
 });
 afterEach(() => scene.oss.setFaults([]));
@@ -116,7 +116,7 @@ describe('storage buckets', () => {
   });
 
   test('and folders can be seen with a role, content cannot', async () => {
-    const identity = environmentIdentity(scene.withRole(), undefined, scene.access.settings.keyRing);
+    const identity = await environmentIdentity(scene.withRole(), undefined, scene.access.settings);
     const asRole = { ...place, identity };
     expect((await listAccountBuckets(asRole, {}, scene.access)).buckets).toHaveLength(1);
     const store = openBrowseStore(asRole, 'lake', scene.access);

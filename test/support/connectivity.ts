@@ -51,7 +51,7 @@ export async function connectivityScene(options: { now?: () => Date } = {}): Pro
     roleArn,
     access: {
       settings: {
-        keyRing,
+        keyRing: async () => keyRing,
         permitted: permittedEndpoints(oss.url),
         stsEndpoint: sts.url,
         ownRegion: 'cn-hangzhou',

@@ -266,7 +266,7 @@ type Caller = { env: ConsoleApi['Bindings']; var: ConsoleApi['Variables'] };
 async function create(c: Caller, tx: TenantTransaction, input: DataSourceInput): Promise<DataSourceAnswer> {
   const findings = await judge(c, tx, input);
   refuseErrors(input, findings);
-  const id = await createDataSource(tx, input, sealWith(c.env.deps.settings.keyRing));
+  const id = await createDataSource(tx, input, sealWith(c.env.deps.settings));
   return saved(tx, id, findings, 'data-source.created');
 }
 
@@ -282,7 +282,7 @@ async function update(
   const findings = await judge(c, tx, input, before);
   refuseErrors(input, findings);
   if (!mayRemove) await refuseRemoval(tx, before, input);
-  if ((await updateDataSource(tx, before, input, expected, sealWith(c.env.deps.settings.keyRing))) === undefined)
+  if ((await updateDataSource(tx, before, input, expected, sealWith(c.env.deps.settings))) === undefined)
     throw versionConflict(await dataSourceAnswer(tx, (await getDataSource(tx, before.id)) ?? before));
   return saved(tx, before.id, findings, 'data-source.changed');
 }

@@ -105,7 +105,7 @@ export function addFolders(app: App): void {
       const identity =
         accessMode === 'ramRole'
           ? roleIdentity(roleArn, source)
-          : keyIdentity(accessKeyId, openStored(c, source, environment, sealed));
+          : keyIdentity(accessKeyId, await openStored(c, source, environment, sealed));
       return c.json(await browse(c, { region, endpoint, identity }, c.req.valid('query')), 200);
     },
   );
@@ -131,7 +131,7 @@ export function addFolders(app: App): void {
       if (accessMode === 'ramRole') identity = roleIdentity(roleArn, source);
       else if (accessKeySecret !== undefined) identity = keyIdentity(accessKeyId, new Secret(accessKeySecret));
       else if (source && environment && !secretMustBeGivenAgain(environment, { ...input, warehouse: environment.warehouse }))
-        identity = keyIdentity(accessKeyId, openStored(c, source, environment, sealed));
+        identity = keyIdentity(accessKeyId, await openStored(c, source, environment, sealed));
       else throw invalid([{ path: 'accessKeySecret', code: 'missing', message: 'the AccessKey secret is missing' }]);
       return c.json(await browse(c, { region, endpoint, identity }, input), 200);
     },
@@ -155,10 +155,10 @@ async function stored(
   });
 }
 
-function openStored(c: Caller, source: StoredDataSource, environment: StoredEnvironment, sealed: unknown): Secret {
+async function openStored(c: Caller, source: StoredDataSource, environment: StoredEnvironment, sealed: unknown): Promise<Secret> {
   if (!sealed) throw incomplete();
   const at = { workspaceId: c.var.workspace.id, dataSourceId: source.id, environmentId: environment.id };
-  return openSecret(c.env.deps.settings.keyRing, sealed, at);
+  return openSecret(await c.env.deps.settings.keyRing(), sealed, at);
 }
 
 function keyIdentity(accessKeyId: string | null | undefined, accessKeySecret: Secret): Identity {

@@ -60,6 +60,7 @@ export async function startHarness(): Promise<Harness> {
   };
   const sent: Harness['sent'] = [];
   const logs: string[] = [];
+  const keyRing = parseKeyRing(randomBytes(32).toString('base64'));
   const deps: Deps = {
     database: db.database,
     queue: {
@@ -69,7 +70,7 @@ export async function startHarness(): Promise<Harness> {
     },
     accountId: '1234567890123456',
     settings: {
-      keyRing: parseKeyRing(randomBytes(32).toString('base64')),
+      keyRing: async () => keyRing,
       permitted: permittedEndpoints('http://127.0.0.1:7072'),
       stsEndpoint: 'sts.cn-hangzhou.aliyuncs.com',
       ownRegion: '',

@@ -224,7 +224,12 @@ describe('spellings of hosts that must not be reached', () => {
   test('every one is refused with a cause, and none opens a socket or asks a name', async () => {
     const identity = { accessMode: 'accessKey' as const, accessKeyId: 'LTAIreader', accessKeySecret: new Secret('x') };
     const access = {
-      settings: { keyRing: { currentId: '', keys: new Map() }, permitted: PERMITTED, stsEndpoint: 'sts.invalid', ownRegion: '' },
+      settings: {
+        keyRing: async () => ({ currentId: '', keys: new Map() }),
+        permitted: PERMITTED,
+        stsEndpoint: 'sts.invalid',
+        ownRegion: '',
+      },
     };
     const letThrough: string[] = [];
     for (const endpoint of spellings) {
