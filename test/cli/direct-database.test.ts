@@ -104,21 +104,32 @@ describe('mistakes', () => {
     expect(ran.err + ran.out + wrong.err + wrong.out).not.toContain('marker-password');
   });
 
-  it('says that the schema is missing', async () => {
+  it('says that the schema is missing; after migrating, the way of the deployment guide works', async () => {
     const name = `empty_${randomBytes(6).toString('hex')}`;
     const admin = new pg.Client({ connectionString: inject('postgresUrl') });
     await admin.connect();
     await admin.query(`create database ${name}`);
     const location = new URL(databaseUrl);
     location.pathname = `/${name}`;
+    const there = { DATABASE_URL: location.href };
     try {
       for (const args of [
         ['token', 'create', 'x', '--all-workspaces'],
         ['workspace', 'create', 'x'],
       ]) {
-        const ran = await datamap(args, { DATABASE_URL: location.href });
+        const ran = await datamap(args, there);
         expect(ran.code, ran.err).toBe(2);
         expect(ran.err).toContain('datamap migrate');
+      }
+      const guide = [
+        ['migrate'],
+        ['workspace', 'create', 'default'],
+        ['workspace', 'create', 'sandbox', '--kind', 'basic'],
+        ['token', 'create', 'first', '--role', 'administrator', '--all-workspaces'],
+      ];
+      for (const args of guide) {
+        const ran = await datamap(args, there);
+        expect(ran.code, `${args.join(' ')}: ${ran.err}`).toBe(0);
       }
     } finally {
       await admin.query(`drop database ${name} with (force)`);
