@@ -7,7 +7,7 @@ import { ramPolicyFor } from '../../../shared/credentials/access-policy.ts';
 import { Secret } from '../../../shared/credentials/secret.ts';
 import type { Check, EnvironmentConfig, Finding } from '../../../shared/data-source.ts';
 import { permittedEndpoints } from '../../../shared/data-source-rules/endpoint.ts';
-import { Unreachable } from '../../../shared/errors.ts';
+import { AccessDenied, Unreachable } from '../../../shared/errors.ts';
 import { ACCOUNT, type ConnectivityScene, connectivityScene } from '../../support/connectivity.ts';
 
 let scene: ConnectivityScene;
@@ -289,6 +289,22 @@ describe('identity with an AccessKey', () => {
     const sealedSecret = scene.seal({ ...config, id: '33333333-3333-4333-8333-333333333333' });
     const { checks } = await runChecks({ config, sealedSecret, findings: [] }, { access: scene.access });
     expect(checks.find(({ status }) => status === 'failed')).toMatchObject({ id: 'identity', causeCode: 'secret-unreadable' });
+  });
+
+  test.each([
+    new AccessDenied('the encryption key', 'kms', { permission: 'kms:Decrypt' }),
+    new Unreachable('kms.cn-hangzhou.aliyuncs.com', 'timeout'),
+  ])('a key service that says: $message', async (error) => {
+    const config = scene.environment();
+    const settings = { ...scene.access.settings, keyRing: () => Promise.reject(error) };
+    const subject = { config, sealedSecret: scene.seal(config), findings: [] };
+    const { checks } = await runChecks(subject, { access: { ...scene.access, settings } });
+    expect(checks.find(({ status }) => status === 'failed')).toMatchObject({
+      id: 'identity',
+      causeCode: 'key-service-refused',
+      evidence: error.message,
+      remedy: expect.stringContaining('kms:Decrypt'),
+    });
   });
 
   test('an account in arrears', async () => {
