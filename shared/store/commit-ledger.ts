@@ -103,11 +103,12 @@ export async function appendCommits(
   );
   if (!table) return false;
   const present = await loadPositions(tx, table.id);
+  const named = { tableId: table.public_id, database: name.database, table: name.table };
   for (const append of appends) {
     const now = present.get(append.branch);
     if (now?.identity !== append.before?.identity || now?.snapshotId !== append.before?.snapshotId) return false;
     await appendBranch(tx, table, append, eventAt);
-    await announceAll(tx, subjectOf(place, name), announcementsOf(append, { ...name, tableId: table.public_id }, eventAt));
+    await announceAll(tx, subjectOf(place, name), announcementsOf(append, named, eventAt));
   }
   return true;
 }
