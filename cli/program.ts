@@ -3,6 +3,7 @@ import packageJson from '../package.json' with { type: 'json' };
 import { changesCommand } from './changes.ts';
 import { commitsCommand } from './commits.ts';
 import { completionCommand } from './completion.ts';
+import { deadLettersCommand } from './dead-letters.ts';
 import { EXIT, Failure } from './failure.ts';
 import { inspectCommand } from './inspect.ts';
 import { invokeCommand } from './invoke.ts';
@@ -42,6 +43,7 @@ Exit codes: 0 done, 1 done and a problem was found, 2 wrong use, 3 the server or
     .addCommand(changesCommand())
     .addCommand(workspaceCommand())
     .addCommand(tokenCommand())
+    .addCommand(deadLettersCommand())
     .addCommand(invokeCommand())
     .addCommand(migrateCommand());
   program.addCommand(completionCommand(program));

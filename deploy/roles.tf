@@ -32,6 +32,12 @@ resource "alicloud_ram_policy" "send" {
         Resource = [for name in keys(local.queues) : "acs:mns:${var.region}:${var.account_id}:/queues/${name}*"]
       },
       {
+        # Operators list, redrive and discard dead letters through console-api.
+        Effect   = "Allow"
+        Action   = ["mns:PeekMessage", "mns:BatchPeekMessage", "mns:ReceiveMessage", "mns:BatchReceiveMessage", "mns:DeleteMessage", "mns:ChangeMessageVisibility"]
+        Resource = [for name in keys(local.queues) : "acs:mns:${var.region}:${var.account_id}:/queues/${name}-dead/messages"]
+      },
+      {
         # Functions inside a VPC attach a network interface.
         Effect   = "Allow"
         Action   = ["vpc:DescribeVSwitchAttributes", "ecs:CreateNetworkInterface", "ecs:DeleteNetworkInterface", "ecs:DescribeNetworkInterfaces", "ecs:CreateNetworkInterfacePermission", "ecs:DescribeNetworkInterfacePermissions"]

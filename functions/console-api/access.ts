@@ -68,6 +68,11 @@ export const ACCESS: Readonly<Record<string, Access>> = {
   [`GET ${W}/tokens`]: 'administrator',
   [`POST ${W}/tokens`]: 'administrator',
   [`DELETE ${W}/tokens/:id`]: 'administrator',
+
+  [`GET ${W}/dead-letters`]: 'operator',
+  [`GET ${W}/dead-letters/:id`]: 'administrator',
+  [`POST ${W}/dead-letters/:id/redrive`]: 'administrator',
+  [`DELETE ${W}/dead-letters/:id`]: 'administrator',
 };
 
 /** Path characters that other parts of the way may read differently than we do (T17). No name of ours needs them. */

@@ -2,6 +2,7 @@ import { OpenAPIHono } from '@hono/zod-openapi';
 import type { StorageSettings } from '../../shared/credentials/environment-store.ts';
 import type { AccessKeys } from '../../shared/credentials/secret.ts';
 import type { Call } from '../../shared/fc/context.ts';
+import type { DeadLetterQueues } from '../../shared/queue/dead-letters.ts';
 import type { Queue } from '../../shared/queue/queue.ts';
 import type { Database, TenantTransaction } from '../../shared/store/database.ts';
 import { flushOutbox } from '../../shared/store/outbox.ts';
@@ -15,6 +16,7 @@ import { addCollectionRuns } from './routes/collection-runs.ts';
 import { addCommits } from './routes/commits.ts';
 import { addConnectivityTests } from './routes/connectivity-tests.ts';
 import { addDataSources } from './routes/data-sources.ts';
+import { addDeadLetters } from './routes/dead-letters.ts';
 import { addDocs } from './routes/docs.ts';
 import { addFolders } from './routes/folders.ts';
 import { addOperations } from './routes/operations.ts';
@@ -29,6 +31,8 @@ export interface Deps {
   database: Database;
   /** Absent where none is reachable: messages then wait in the outbox for the timer. */
   queue?: Queue;
+  /** Absent where no queue service is reachable. */
+  deadLetters?: DeadLetterQueues;
   accountId: string;
   /** How warehouses are reached: for browsing folders, and for the rules of endpoints. */
   settings: StorageSettings;
@@ -85,6 +89,7 @@ export function createApp(): App {
   addCommits(app);
   addChanges(app);
   addTokens(app);
+  addDeadLetters(app);
   addDocs(app);
   return app;
 }

@@ -19,14 +19,14 @@ type Env = z.infer<typeof Env>;
 export const handler = httpHandler({ env: Env, build, fetch: run });
 
 export function build(env: Env, call: Call): Deps {
+  const { credentials: keys } = call;
+  const queue = keys && openMnsQueue({ endpoint: env.DATAMAP_MNS_ENDPOINT, accountId: env.DATAMAP_ACCOUNT_ID, keys });
   return {
     database: instanceDatabase(env.DATABASE_URL),
     accountId: env.DATAMAP_ACCOUNT_ID,
     settings: storageSettings(env, call.credentials),
-    ...(call.credentials && {
-      functionKeys: call.credentials,
-      queue: openMnsQueue({ endpoint: env.DATAMAP_MNS_ENDPOINT, accountId: env.DATAMAP_ACCOUNT_ID, keys: call.credentials }),
-    }),
+    ...(keys && { functionKeys: keys }),
+    ...(queue && { queue, deadLetters: queue }),
   };
 }
 

@@ -2,8 +2,9 @@ import type MnsClient from '@alicloud/mns';
 import type { AccessKeys } from '../credentials/secret.ts';
 import { AccessDenied, NotFound, type ServiceEvidence, Unreachable } from '../errors.ts';
 import type { Message } from '../messages.ts';
+import type { DeadLetterQueues } from './dead-letters.ts';
 import { wrapMessage } from './envelope.ts';
-import type { Queue, QueueAdministration, ReceivedMessage } from './queue.ts';
+import type { Queue, ReceivedMessage } from './queue.ts';
 
 /** The service's limits for one call; bytes count the bodies as sent, after base64. */
 const MAX_BATCH_MESSAGES = 16;
@@ -13,7 +14,7 @@ const MAX_ATTEMPTS = 3;
 const READ_TIMEOUT_MS = 40_000;
 const CONNECT_TIMEOUT_MS = 5_000;
 
-export interface MnsQueue extends Queue, QueueAdministration {
+export interface MnsQueue extends Queue, DeadLetterQueues {
   /** One message that is not in our envelope, such as a dead letter. */
   sendText(queueName: string, text: string): Promise<void>;
   /** Text as it was sent to `queueName`, without hiding it from anyone. At most 16. */
@@ -121,6 +122,13 @@ export function openMnsQueue(options: { endpoint: string; accountId: string; key
     async peek(queueName, max) {
       const items = await read(queueName, (mns) => mns.batchPeekMessage(queueName, Math.min(max, MAX_BATCH_MESSAGES)));
       return (items ?? []).map(toReceived);
+    },
+    async release(queueName, receiptHandle) {
+      try {
+        await (await client()).changeMessageVisibility(queueName, receiptHandle, 1);
+      } catch (cause) {
+        throw translate(cause, host, `message of queue ${queueName}`);
+      }
     },
     async remove(queueName, receiptHandle) {
       try {
