@@ -1,5 +1,6 @@
 // Bundles each function and the command line with esbuild into dist/. Prints bundle sizes with --sizes.
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { relative, resolve, sep } from 'node:path';
 import { build } from 'esbuild';
 
 /** CommonJS packages in an ES module bundle look for these. */
@@ -9,7 +10,8 @@ const banner = {
 /**
  * Leaves out data that no path of ours reaches, a third of a bundle: error texts of validation in 50 languages (only
  * English is ever configured), tables of old East Asian encodings (the storage client decodes UTF-8 only), and the
- * packages below the vendor's SDKs that open WebSockets and go through SOCKS proxies.
+ * packages below the vendor's SDKs that open WebSockets, go through SOCKS proxies and reckon with calendars (their own date
+ * class, which none of the clients that we use makes). Of lodash the SDKs' core calls one function.
  */
 const withoutDeadData = {
   name: 'without-dead-data',
@@ -18,7 +20,7 @@ const withoutDeadData = {
       contents: "export { default as en } from './en.js';",
       loader: 'js',
     }));
-    build.onLoad({ filter: /node_modules[\\/](ws|socks-proxy-agent)[\\/]/ }, () => ({
+    build.onLoad({ filter: /node_modules[\\/](ws|socks-proxy-agent|moment)[\\/]/ }, () => ({
       contents: 'module.exports = {};',
       loader: 'js',
     }));
@@ -26,6 +28,37 @@ const withoutDeadData = {
       contents: 'module.exports = {};',
       loader: 'js',
     }));
+    build.onLoad({ filter: /@darabonba[\\/]typescript[\\/]dist[\\/]func\.js$/ }, ({ path }) => {
+      const whole = readFileSync(path, 'utf8');
+      const contents = whole.replace('require("lodash")', '{ merge: require("lodash/merge") }');
+      if (contents === whole || contents.match(/_\.(?!merge\()\w+/)) throw new Error(`${path} uses lodash in another way now`);
+      return { contents, loader: 'js' };
+    });
+  },
+};
+
+/** npm keeps a package once for each place that asks for it; of copies of one version (all CommonJS so far), the first goes into a bundle. */
+const oneCopyOfEachVersion = {
+  name: 'one-copy-of-each-version',
+  setup(build) {
+    const { packages } = JSON.parse(readFileSync('package-lock.json', 'utf8'));
+    const first = new Map();
+    const replaced = new Map();
+    for (const [place, { version }] of Object.entries(packages).sort(([a], [b]) => (a < b ? -1 : 1))) {
+      const identity = `${place.slice(place.lastIndexOf('node_modules/'))}@${version}`;
+      if (first.has(identity)) replaced.set(place, first.get(identity));
+      else first.set(identity, place);
+    }
+    build.onLoad({ filter: /node_modules[\\/].*node_modules[\\/].*\.js$/ }, ({ path }) => {
+      const file = relative(process.cwd(), path).replaceAll(sep, '/');
+      const place = /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file)?.[0] ?? '';
+      const other = replaced.get(place);
+      if (!other) return undefined;
+      return {
+        contents: `module.exports = require(${JSON.stringify(resolve(other + file.slice(place.length)))});`,
+        loader: 'js',
+      };
+    });
   },
 };
 
@@ -39,7 +72,7 @@ const common = {
   logLevel: 'warning',
   metafile: true,
   banner,
-  plugins: [withoutDeadData],
+  plugins: [withoutDeadData, oneCopyOfEachVersion],
   loader: { '.sql': 'text' },
   // urllib (below ali-oss) asks for proxy-agent only when a proxy is configured; we never do. pg-native is optional.
   external: ['proxy-agent', 'pg-native'],
