@@ -9,6 +9,7 @@ import { createRun, type TableName } from '../../shared/store/collection-runs.ts
 import { appendCommits, type LedgerAppend } from '../../shared/store/commit-ledger.ts';
 import type { MapPlace } from '../../shared/store/data-map.ts';
 import type { Database, TenantTransaction } from '../../shared/store/database.ts';
+import { takeWake } from '../../shared/store/event-targets.ts';
 import { fence, keepRenewing, type Lease, releaseLease, renewLease, takeLease } from '../../shared/store/leases.ts';
 import { enqueue } from '../../shared/store/outbox.ts';
 import { beginRead, MAX_READ_ATTEMPTS, recordAbsent, recordOutcome, type TableOutcome } from '../../shared/store/run-tables.ts';
@@ -151,13 +152,9 @@ async function begin(tx: TenantTransaction, name: TableName, deps: CollectDeps):
     await release(tx, lease, name, deps);
     return 'given-up';
   }
-  // Whoever sends an event from here on finds no mark and sends a message of its own.
-  const [wake] = await tx.query<{ reread: boolean }>(
-    'delete from table_wake where environment_id = $1 and table_key = $2 returning reread',
-    [deps.place.environmentId, tableKeyOf(name)],
-  );
+  const wake = await takeWake(tx, deps.place.environmentId, tableKeyOf(name));
   const states = await loadTableStates(tx, deps.place.environmentId, [name]);
-  return { lease, before: states.get(tableKeyOf(name)), mustReread: wake?.reread ?? false };
+  return { lease, before: states.get(tableKeyOf(name)), mustReread: wake.reread };
 }
 
 /** Commits were there, and their manifests still are: a drop takes those first, so this table lost its schema otherwise. */

@@ -9,6 +9,7 @@ import { flushOutbox } from '../../shared/store/outbox.ts';
 import {
   deleteOldRecords,
   finishForgottenRuns,
+  keepLedgerMonths,
   reviveStalledRuns,
   startDueSweeps,
   wakeAbandonedTables,
@@ -32,6 +33,7 @@ export async function run(_tick: Tick, deps: Deps, call: Call): Promise<void> {
     ['forgotten runs', () => finishForgottenRuns(database)],
     ['stalled runs', () => reviveStalledRuns(database)],
     ['old records', () => deleteOldRecords(database)],
+    ['ledger months', () => keepLedgerMonths(database)],
     ['feed entries numbered', () => numberFeed(database)],
     // Last, for what the others wrote.
     ['messages sent', () => flushOutbox(database, queue)],

@@ -3,7 +3,7 @@ import { parseWarehouse } from '../data-source-rules.ts';
 import { InvalidInput } from '../errors.ts';
 import { QUEUES } from '../messages.ts';
 import type { TableName } from './collection-runs.ts';
-import type { Database } from './database.ts';
+import type { Database, TenantTransaction } from './database.ts';
 import { enqueue } from './outbox.ts';
 import { tableKeyOf } from './table-key.ts';
 
@@ -50,7 +50,10 @@ function locationOf(warehouse: string): WarehouseLocation | undefined {
   }
 }
 
-/** Seconds that a message waits, so that the events of one commit (snapshot, then hint) lead to one look. */
+/**
+ * A quiet table's first event is sent at once; what comes within so many seconds after a look waits as long, so that a burst
+ * leads to one look at its begin and one after it. The queue counts in whole seconds.
+ */
 const BURST_SECONDS = 1;
 /** A mark this old belongs to a message that was lost: the next event sends another. */
 const LOST_AFTER_SECONDS = 60;
@@ -66,26 +69,31 @@ export interface Wake extends TableName {
 
 /**
  * One message for each table that nobody was sent to already. The mark and the message are one transaction, and the reader
- * takes the mark away before it looks: an event either finds the mark, and the look comes after it, or sends its own message.
+ * takes the mark (`takeWake`) before it looks: an event either finds it waiting, and the look comes after it, or sends its own
+ * message.
  */
 export async function wakeTables(database: Database, wakes: readonly Wake[]): Promise<number> {
   if (wakes.length === 0) return 0;
   const byKey = new Map(wakes.map((wake) => [`${wake.environmentId} ${tableKeyOf(wake)}`, wake]));
   return database.system(async (tx) => {
     const all = [...byKey.values()];
-    const marked = await tx.query<{ environment_id: string; table_key: string; is_sent: boolean }>(
+    const marked = await tx.query<{ environment_id: string; table_key: string; is_sent: boolean; is_burst: boolean }>(
       `insert into table_wake as wake (workspace_id, environment_id, table_key, reread)
        select w, e, k, r from unnest($1::int[], $2::uuid[], $3::text[], $4::bool[]) as woken(w, e, k, r) order by e, k collate "C"
        on conflict (environment_id, table_key) do update set reread = wake.reread or excluded.reread,
-         sent_at = case when wake.sent_at < clock_timestamp() - $5 * interval '1 second' then clock_timestamp() else wake.sent_at end
-         where wake.sent_at < clock_timestamp() - $5 * interval '1 second' or excluded.reread and not wake.reread
-       returning environment_id, table_key, sent_at >= transaction_timestamp() as is_sent`,
+         sent_at = case when wake.taken_at >= wake.sent_at or wake.sent_at < clock_timestamp() - $5 * interval '1 second'
+           then clock_timestamp() else wake.sent_at end
+         where wake.taken_at >= wake.sent_at or wake.sent_at < clock_timestamp() - $5 * interval '1 second'
+           or excluded.reread and not wake.reread
+       returning environment_id, table_key, sent_at >= transaction_timestamp() as is_sent,
+         coalesce(taken_at > clock_timestamp() - $6 * interval '1 second', false) as is_burst`,
       [
         all.map((wake) => wake.workspaceId),
         all.map((wake) => wake.environmentId),
         all.map((wake) => tableKeyOf(wake)),
         all.map((wake) => wake.reread),
         LOST_AFTER_SECONDS,
+        BURST_SECONDS,
       ],
     );
     const sent = marked.filter((row) => row.is_sent);
@@ -109,7 +117,7 @@ export async function wakeTables(database: Database, wakes: readonly Wake[]): Pr
             ...(eventAt && { eventAt: eventAt.toISOString() }),
           },
         },
-        { delaySeconds: BURST_SECONDS },
+        { delaySeconds: row.is_burst ? BURST_SECONDS : 0 },
       );
     }
     await tx.query('update environment set last_event_at = clock_timestamp() where id = any($1::uuid[])', [
@@ -117,4 +125,18 @@ export async function wakeTables(database: Database, wakes: readonly Wake[]): Pr
     ]);
     return sent.length;
   });
+}
+
+/**
+ * Before a look, under the table's lease: from the end of this transaction on an event sends a message of its own. `reread`:
+ * what moved does not show in a probe.
+ */
+export async function takeWake(tx: TenantTransaction, environmentId: string, tableKey: string): Promise<{ reread: boolean }> {
+  const [taken] = await tx.query<{ reread: boolean }>(
+    `update table_wake set taken_at = clock_timestamp(), reread = false
+     from (select reread from table_wake where environment_id = $1 and table_key = $2 for update) as before
+     where environment_id = $1 and table_key = $2 returning before.reread`,
+    [environmentId, tableKey],
+  );
+  return { reread: taken?.reread ?? false };
 }

@@ -21,6 +21,9 @@ export const RUNS_KEPT = 20;
 export const TEST_RETENTION_DAYS = 90;
 export const TESTS_KEPT = 20;
 const DELETED_AT_ONCE = 500;
+export const LEDGER_RETENTION_DAYS = 400;
+/** What PostgreSQL says when `lock_timeout` ended a wait. */
+const LOCK_NOT_AVAILABLE = '55P03';
 
 /**
  * Starts a run for each environment whose sweep is due, unless its gate is closed or one is under way, and sets the next
@@ -128,7 +131,7 @@ export async function finishForgottenRuns(database: Database): Promise<number> {
   return finished;
 }
 
-/** Deletes what is older than anybody asks for. The map, the feed and the ledger are not touched. */
+/** Deletes what is older than anybody asks for. The map and the feed are not touched. */
 export async function deleteOldRecords(database: Database): Promise<{ runs: number; tests: number; wakes: number }> {
   return database.system(async (tx) => {
     const runs = await tx.query(
@@ -154,4 +157,23 @@ export async function deleteOldRecords(database: Database): Promise<{ runs: numb
     );
     return { runs: runs.length, tests: tests.length, wakes: wakes.length };
   });
+}
+
+/**
+ * The ledger's months: made ahead of their time, dropped whole when their youngest commit is too old. A lock that somebody
+ * holds for long is left to the next minute.
+ */
+export async function keepLedgerMonths(database: Database, now = new Date()): Promise<{ created: number; dropped: number }> {
+  try {
+    const [done] = await database.system((tx) =>
+      tx.query<{ created: number; dropped: number }>('select created, dropped from keep_commit_months($1, $2)', [
+        now,
+        LEDGER_RETENTION_DAYS,
+      ]),
+    );
+    return done!;
+  } catch (error) {
+    if ((error as { code?: string }).code === LOCK_NOT_AVAILABLE) return { created: 0, dropped: 0 };
+    throw error;
+  }
 }

@@ -47,7 +47,7 @@ describe('object events', () => {
         eventAt: '2026-01-15T08:30:03.000Z',
       },
     ]);
-    expect(scene.queue.waiting[0]!.delaySeconds).toBeLessThanOrEqual(5);
+    expect(scene.queue.waiting[0]!.delaySeconds).toBe(0);
   });
 
   it('that follow before anybody looked lead to no further message, and after the look to one', async () => {
@@ -57,6 +57,32 @@ describe('object events', () => {
     expect(await events(record('wh/d.db/u/snapshot/snapshot-2'))).toMatchObject({ messages: 1 });
     await scene.drain();
     expect(await events(record('wh/d.db/t/snapshot/snapshot-3'))).toMatchObject({ messages: 1 });
+  });
+
+  it('that follow a look at once wait together; those of a table that was quiet do not', async () => {
+    await scene.copy(TABLE, 'd.db/t');
+    await events(record('wh/d.db/t/snapshot/snapshot-1'));
+    await scene.drain();
+    for (const snapshot of [2, 3, 4]) await events(record(`wh/d.db/t/snapshot/snapshot-${snapshot}`));
+    expect(scene.queue.waiting.map((item) => item.delaySeconds)).toEqual([1]);
+    await scene.drain();
+    await scene.db.query(
+      `update table_wake set taken_at = taken_at - interval '2 seconds', sent_at = sent_at - interval '2 seconds'`,
+    );
+    await events(record('wh/d.db/t/snapshot/snapshot-5'));
+    expect(scene.queue.waiting.map((item) => item.delaySeconds)).toEqual([0]);
+  });
+
+  it('of tags are not forgotten by a look that began before', async () => {
+    await scene.copy(TABLE, 'd.db/t');
+    await events(record('wh/d.db/t/tag/tag-a'));
+    expect(await scene.db.query('select reread from table_wake')).toEqual([{ reread: true }]);
+    await scene.drain();
+    expect(await scene.db.query('select reread from table_wake')).toEqual([{ reread: false }]);
+    await events(record('wh/d.db/t/snapshot/snapshot-1'), record('wh/d.db/t/tag/tag-b'));
+    expect(await scene.db.query('select reread, taken_at < sent_at as waits from table_wake')).toEqual([
+      { reread: true, waits: true },
+    ]);
   });
 
   it('lead to another message when the first one was lost', async () => {
