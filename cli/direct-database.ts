@@ -1,5 +1,6 @@
 import { Secret } from '../shared/credentials/secret.ts';
 import { Unreachable } from '../shared/errors.ts';
+import type { AuditEntry } from '../shared/store/audit-log.ts';
 import { openDatabase, type Transaction } from '../shared/store/database.ts';
 import { EXIT, Failure, wrongUse } from './failure.ts';
 
@@ -24,6 +25,12 @@ export function directDatabase(
   if (!URL.canParse(url) || !/^postgres(ql)?:$/.test(new URL(url).protocol))
     throw wrongUse('the database is not an address of the form postgres://user:password@host:5432/name');
   return new Secret(url);
+}
+
+/** What is written here stands in the audit log as what a token does through the API, without a token's name. */
+export function directEntry(action: string, target: string, detail: unknown): AuditEntry {
+  const nobody = { tokenId: null, address: null, requestId: null };
+  return { ...nobody, actor: 'command line on the database', action, target, outcome: 'done', code: null, detail };
 }
 
 /** One transaction across workspaces. Throws Failure when the database is not reachable or has no schema yet. */

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import packageJson from '../package.json' with { type: 'json' };
+import { auditCommand } from './audit.ts';
 import { changesCommand } from './changes.ts';
 import { commitsCommand } from './commits.ts';
 import { completionCommand } from './completion.ts';
@@ -44,6 +45,7 @@ Exit codes: 0 done, 1 done and a problem was found, 2 wrong use, 3 the server or
     .addCommand(workspaceCommand())
     .addCommand(tokenCommand())
     .addCommand(deadLettersCommand())
+    .addCommand(auditCommand())
     .addCommand(invokeCommand())
     .addCommand(migrateCommand());
   program.addCommand(completionCommand(program));

@@ -1,9 +1,10 @@
 import { Command } from 'commander';
 import type { Secret } from '../shared/credentials/secret.ts';
+import { appendAudit, INSTALLATION } from '../shared/store/audit-log.ts';
 import { createToken, type Grant, MAX_TOKEN_DAYS, ROLES } from '../shared/store/tokens.ts';
 import { findWorkspace } from '../shared/store/workspaces.ts';
 import { Client, type ClientOptions, withClientOptions } from './client.ts';
-import { databaseOption, directDatabase, inDatabase } from './direct-database.ts';
+import { databaseOption, directDatabase, directEntry, inDatabase } from './direct-database.ts';
 import { wrongUse } from './failure.ts';
 import { formatTable, humanTime, printJson, printLine, visible } from './output.ts';
 
@@ -123,7 +124,9 @@ async function writeToken(database: Secret, name: string, days: number, options:
       grant.workspaceId = workspace.id;
     }
     const expiresAt = new Date(Date.now() + days * 86_400_000);
-    return createToken(tx, { name, createdBy: 'command line', grants: [grant], expiresAt });
+    const created = await createToken(tx, { name, createdBy: 'command line', grants: [grant], expiresAt });
+    await appendAudit(tx, grant.workspaceId ?? INSTALLATION, directEntry('POST /tokens', '/tokens', { name, role, days }));
+    return created;
   });
   return { id: made.id, name, role, token: made.token.reveal(), expiresAt: made.expiresAt.toISOString() };
 }

@@ -1,7 +1,8 @@
 import { Command } from 'commander';
+import { appendAudit, INSTALLATION } from '../shared/store/audit-log.ts';
 import { ensureWorkspace, findWorkspace, WORKSPACE_NAME } from '../shared/store/workspaces.ts';
 import { Client, type ClientOptions, withClientOptions } from './client.ts';
-import { databaseOption, directDatabase, inDatabase } from './direct-database.ts';
+import { databaseOption, directDatabase, directEntry, inDatabase } from './direct-database.ts';
 import { EXIT, Failure, wrongUse } from './failure.ts';
 import { formatTable, printJson, printLine } from './output.ts';
 
@@ -73,6 +74,7 @@ async function makeWorkspace(name: string, options: CreateOptions): Promise<Pick
   return inDatabase(database, async (tx) => {
     if (await findWorkspace(tx, name)) throw new Failure(EXIT.problem, `A workspace named '${name}' exists already.`);
     const made = await ensureWorkspace(tx, name, kind);
+    await appendAudit(tx, INSTALLATION, directEntry('POST /workspaces', '/workspaces', { name, kind }));
     return { name: made.name, kind: made.kind };
   });
 }

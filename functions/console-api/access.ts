@@ -73,6 +73,9 @@ export const ACCESS: Readonly<Record<string, Access>> = {
   [`GET ${W}/dead-letters/:id`]: 'administrator',
   [`POST ${W}/dead-letters/:id/redrive`]: 'administrator',
   [`DELETE ${W}/dead-letters/:id`]: 'administrator',
+
+  [`GET ${W}/audit`]: 'administrator',
+  'GET /api/v1/audit': { everywhere: 'administrator' },
 };
 
 /** Path characters that other parts of the way may read differently than we do (T17). No name of ours needs them. */
@@ -105,10 +108,11 @@ export const guard: MiddlewareHandler<ConsoleApi> = async (c, next) => {
         headers: { 'www-authenticate': 'Bearer realm="paimon-datamap"' },
       },
     );
-  if (access === undefined) throw notFound();
-  authorise(access, principal, workspace);
+  // What is refused from here on has a name for the audit log.
   c.set('principal', principal);
-  if (workspace) c.set('workspace', workspace);
+  if (access === undefined) throw notFound();
+  if (workspace && roleIn(principal, workspace.id)) c.set('workspace', workspace);
+  authorise(access, principal, workspace);
   return next();
 };
 

@@ -1,4 +1,5 @@
 import { OpenAPIHono } from '@hono/zod-openapi';
+import type { Context } from 'hono';
 import type { StorageSettings } from '../../shared/credentials/environment-store.ts';
 import type { AccessKeys } from '../../shared/credentials/secret.ts';
 import type { Call } from '../../shared/fc/context.ts';
@@ -9,8 +10,10 @@ import { flushOutbox } from '../../shared/store/outbox.ts';
 import type { Principal } from '../../shared/store/tokens.ts';
 import type { Workspace } from '../../shared/store/workspaces.ts';
 import { guard } from './access.ts';
+import { audited, recordDone } from './audit.ts';
 import { boundedBody } from './json-body.ts';
 import { fieldErrors, invalid, isUnforeseen, notFound, problemAnswer } from './problem.ts';
+import { addAudit } from './routes/audit.ts';
 import { addChanges } from './routes/changes.ts';
 import { addCollectionRuns } from './routes/collection-runs.ts';
 import { addCommits } from './routes/commits.ts';
@@ -41,8 +44,9 @@ export interface Deps {
 }
 
 export interface ConsoleApi {
-  Bindings: { deps: Deps; call: Call };
-  Variables: { principal: Principal; workspace: Workspace };
+  Bindings: { deps: Deps; call: Call & { sourceIp?: string } };
+  /** `isAudited`: the change has its row in the audit log already. */
+  Variables: { principal: Principal; workspace: Workspace; isAudited?: boolean };
 }
 export type App = OpenAPIHono<ConsoleApi>;
 
@@ -63,6 +67,7 @@ export function createApp(): App {
       c.header('content-security-policy', "default-src 'none'; frame-ancestors 'none'; base-uri 'none'");
     if (!c.res.headers.has('cache-control')) c.header('cache-control', 'no-store');
   });
+  app.use(audited);
   app.use(guard);
   app.use(boundedBody);
   app.onError((error, c) => {
@@ -90,17 +95,23 @@ export function createApp(): App {
   addChanges(app);
   addTokens(app);
   addDeadLetters(app);
+  addAudit(app);
   addDocs(app);
   return app;
 }
 
-/** Commits `work` as the workspace's tenant, then sends what it left in the outbox; what cannot be sent now, the timer sends. */
+/** Commits `work` and its audit row as the workspace's tenant, then sends what it left in the outbox; what cannot be sent now, the timer sends. */
 export async function change<T>(
-  c: { env: ConsoleApi['Bindings']; var: ConsoleApi['Variables'] },
+  // biome-ignore lint/suspicious/noExplicitAny: any route's context
+  c: Context<ConsoleApi, any, any>,
   work: (tx: TenantTransaction) => Promise<T>,
 ): Promise<T> {
   const { deps, call } = c.env;
-  const result = await deps.database.tenant(c.var.workspace.id, work);
+  const result = await deps.database.tenant(c.var.workspace.id, async (tx) => {
+    const done = await work(tx);
+    await recordDone(c, tx);
+    return done;
+  });
   if (deps.queue)
     try {
       await flushOutbox(deps.database, deps.queue);

@@ -33,7 +33,7 @@ export function build(env: Env, call: Call): Deps {
 let app: App | undefined;
 
 /** The routes are made once per instance; what they work with comes with each request. */
-export async function run(request: Request, deps: Deps, call: Call): Promise<Response> {
+export async function run(request: Request, deps: Deps, call: Call & { sourceIp?: string }): Promise<Response> {
   app ??= createApp();
   return app.fetch(request, { deps, call });
 }

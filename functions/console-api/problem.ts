@@ -72,7 +72,7 @@ const TITLES: Record<number, string> = {
 
 /** Any thrown thing as a problem document. What nobody foresaw answers 500 and says nothing but the request's id. */
 export function problemAnswer(error: unknown, c: Context, requestId: string): Response {
-  const problem = toProblem(error, requestId);
+  const problem = problemOf(error, requestId);
   return c.body(
     JSON.stringify({
       type: 'about:blank',
@@ -89,7 +89,8 @@ export function problemAnswer(error: unknown, c: Context, requestId: string): Re
   );
 }
 
-function toProblem(error: unknown, requestId: string): Problem {
+/** What a thrown thing is answered with. */
+export function problemOf(error: unknown, requestId: string): Problem {
   if (error instanceof Problem) return error;
   if (error instanceof InvalidInput) return invalid(error.issues.map(({ path, issue }) => ({ path, message: issue })));
   if (error instanceof NotFound) return new Problem(404, 'not-found', error.message);
@@ -110,5 +111,5 @@ function toProblem(error: unknown, requestId: string): Problem {
 
 /** A fault of ours or of the world, worth a line in the log. */
 export function isUnforeseen(error: unknown): boolean {
-  return toProblem(error, '').status === 500;
+  return problemOf(error, '').status === 500;
 }

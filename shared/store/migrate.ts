@@ -2,12 +2,14 @@ import pg from 'pg';
 import type { Secret } from '../credentials/secret.ts';
 import initial from './migrations/0001_initial.sql';
 import commitLedger from './migrations/0002_commit_ledger.sql';
+import auditAndLimits from './migrations/0003_audit_and_limits.sql';
 import following from './migrations/0004_following.sql';
 
 /** In order; a released migration never changes. */
 const MIGRATIONS = [
   { id: 1, name: 'initial', sql: initial },
   { id: 2, name: 'commit-ledger', sql: commitLedger },
+  { id: 3, name: 'audit-and-limits', sql: auditAndLimits },
   { id: 4, name: 'following', sql: following },
 ] as const;
 

@@ -32,6 +32,8 @@ describe('an installation without a token', () => {
     const made = await datamap(['token', 'create', 'second', '--role', 'administrator', '--json'], withToken(token));
     expect(JSON.parse(made.out)).toMatchObject({ name: 'second', role: 'administrator' });
     const [row] = await api.db.query('select created_by, name from api_token where name = $1', ['first']);
+    const [written] = await api.db.query("select workspace_id, actor, action from audit_log where detail like '%first%'");
+    expect(written).toEqual({ workspace_id: 0, actor: 'command line on the database', action: 'POST /tokens' });
     expect(row).toEqual({ created_by: 'command line', name: 'first' });
   });
 

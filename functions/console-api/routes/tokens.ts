@@ -10,6 +10,7 @@ import {
   roleIn,
 } from '../../../shared/store/tokens.ts';
 import type { App } from '../app.ts';
+import { recordDone } from '../audit.ts';
 import { notFound, Problem } from '../problem.ts';
 import {
   answers,
@@ -94,14 +95,16 @@ export function addTokens(app: App): void {
       const input = c.req.valid('json');
       if (!roleAllows(roleIn(principal, workspace.id) as Role, input.role))
         throw new Problem(403, 'role-needed', `Only who is ${input.role} can make a token with that role.`);
-      const made = await c.env.deps.database.system((tx) =>
-        createToken(tx, {
+      const made = await c.env.deps.database.system(async (tx) => {
+        const created = await createToken(tx, {
           name: input.name,
           createdBy: principal.name,
           grants: [{ workspaceId: workspace.id, role: input.role }],
           expiresAt: new Date(Date.now() + input.expiresInDays * 86_400_000),
-        }),
-      );
+        });
+        await recordDone(c, tx);
+        return created;
+      });
       return c.json(
         { id: made.id, name: input.name, role: input.role, token: made.token.reveal(), expiresAt: iso(made.expiresAt) },
         201,
@@ -121,10 +124,11 @@ export function addTokens(app: App): void {
     }),
     async (c) => {
       const { workspace, principal } = c.var;
-      const revoked = await c.env.deps.database.system((tx) =>
-        revokeToken(tx, workspace.id, c.req.valid('param').id, { withEveryWorkspace: isEverywhere(principal) }),
-      );
-      if (!revoked) throw notFound();
+      await c.env.deps.database.system(async (tx) => {
+        const { id } = c.req.valid('param');
+        if (!(await revokeToken(tx, workspace.id, id, { withEveryWorkspace: isEverywhere(principal) }))) throw notFound();
+        await recordDone(c, tx);
+      });
       return c.body(null, 204);
     },
   );

@@ -9,6 +9,7 @@ import {
   type Workspace,
 } from '../../../shared/store/workspaces.ts';
 import type { App } from '../app.ts';
+import { recordDone } from '../audit.ts';
 import { Problem } from '../problem.ts';
 import { answers, body, created, iso, listOf, Time, token, WorkspaceParams } from '../schemas.ts';
 
@@ -62,7 +63,9 @@ export function addWorkspaces(app: App): void {
       const { name, kind } = c.req.valid('json');
       const workspace = await c.env.deps.database.system(async (tx) => {
         if (await findWorkspace(tx, name)) throw new Problem(409, 'name-taken', `A workspace named '${name}' exists already.`);
-        return ensureWorkspace(tx, name, kind);
+        const made = await ensureWorkspace(tx, name, kind);
+        await recordDone(c, tx);
+        return made;
       });
       return c.json(answerOf(workspace, roleIn(c.var.principal, workspace.id) ?? null), 201);
     },

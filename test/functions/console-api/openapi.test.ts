@@ -163,6 +163,7 @@ it('answers as the document says, with nothing undeclared', async () => {
     ['get', `${W}/changes`, '/changes'],
     ['post', `${W}/tokens`, '/tokens', { name: 't', role: 'viewer' }],
     ['get', `${W}/tokens`, '/tokens'],
+    ['get', `${W}/audit`, '/audit'],
   ];
   for (const [method, template, path, body] of asked) {
     const answer = await api.call(method.toUpperCase(), path, body === undefined ? {} : { body });
