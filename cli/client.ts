@@ -13,6 +13,9 @@ export interface ClientOptions {
 
 const DEFAULT_DATA_FOLDER = '.data';
 const REQUEST_TIMEOUT_MS = 60_000;
+/** A server that says 'not so fast' is asked again after the pause that it names, so often. */
+const MAX_PAUSES = 20;
+const MAX_PAUSE_SECONDS = 5;
 
 export function withClientOptions(command: Command): Command {
   return command
@@ -113,7 +116,7 @@ export class Client {
     let response: Response;
     let text: string;
     try {
-      response = await fetch(url, {
+      response = await fetchPatiently(url, {
         method,
         headers: {
           authorization: `Bearer ${this.server.token}`,
@@ -121,7 +124,6 @@ export class Client {
         },
         ...(options.body !== undefined && { body: JSON.stringify(options.body) }),
         redirect: 'error',
-        signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
       });
       text = await response.text();
     } catch (cause) {
@@ -149,6 +151,16 @@ export class Client {
       yield* page.items;
       cursor = page.nextCursor ?? undefined;
     } while (cursor !== undefined);
+  }
+}
+
+async function fetchPatiently(url: URL, init: Omit<RequestInit, 'signal'>): Promise<Response> {
+  for (let pauses = 0; ; pauses++) {
+    const response = await fetch(url, { ...init, signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) });
+    const seconds = Number(response.headers.get('retry-after') ?? Number.NaN);
+    if (response.status !== 429 || !(seconds <= MAX_PAUSE_SECONDS) || pauses === MAX_PAUSES) return response;
+    await response.body?.cancel();
+    await new Promise((resolve) => setTimeout(resolve, seconds * 1_000));
   }
 }
 

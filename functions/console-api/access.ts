@@ -1,8 +1,11 @@
 import type { MiddlewareHandler } from 'hono';
 import { matchedRoutes } from 'hono/route';
+import { TOKEN_LIMIT, takeRequest } from '../../shared/store/request-limits.ts';
 import { authenticate, type Principal, type Role, roleAllows, roleIn } from '../../shared/store/tokens.ts';
 import { findWorkspace, WORKSPACE_NAME, type Workspace } from '../../shared/store/workspaces.ts';
 import type { ConsoleApi } from './app.ts';
+import { addressOf } from './audit.ts';
+import { failedSignIn, limitAnonymous, limitHeaders, rateLimited } from './limits.ts';
 import { notFound, Problem } from './problem.ts';
 
 /** `open`: no token. `any`: a living token. `everywhere`: that role in every workspace. Else the role in the workspace of the path. */
@@ -92,13 +95,21 @@ export const guard: MiddlewareHandler<ConsoleApi> = async (c, next) => {
   const access = route && route.method !== 'ALL' ? ACCESS[`${route.method} ${route.path}`] : undefined;
   if (access === 'open') return next();
 
-  const { database } = c.env.deps;
+  const { database, requestLimit = TOKEN_LIMIT } = c.env.deps;
   const token = /^Bearer ([^\s]+)$/.exec(c.req.header('authorization') ?? '')?.[1];
   const name = /^\/api\/v1\/workspaces\/([^/]+)/.exec(path)?.[1] ?? '';
-  const { principal, workspace } = await database.system(async (tx) => ({
-    principal: token ? await authenticate(tx, token) : undefined,
-    workspace: WORKSPACE_NAME.test(name) ? await findWorkspace(tx, name) : undefined,
-  }));
+  if (!token) limitAnonymous(addressOf(c));
+  const { principal, workspace, refusal, allowance } = await database.system(async (tx) => {
+    const found = token ? await authenticate(tx, token) : undefined;
+    return {
+      principal: found,
+      workspace: WORKSPACE_NAME.test(name) ? await findWorkspace(tx, name) : undefined,
+      ...(token && !found && { refusal: await failedSignIn(tx, addressOf(c), c.env.call.requestId) }),
+      // Last: other requests of the token wait for its row.
+      ...(found && { allowance: await takeRequest(tx, found.tokenId, requestLimit) }),
+    };
+  });
+  if (refusal) throw refusal;
   if (!principal)
     throw new Problem(
       401,
@@ -108,12 +119,14 @@ export const guard: MiddlewareHandler<ConsoleApi> = async (c, next) => {
         headers: { 'www-authenticate': 'Bearer realm="paimon-datamap"' },
       },
     );
+  if (!allowance) throw rateLimited(`${requestLimit.perSecond} requests a second with this token`, limitHeaders(requestLimit, 0));
   // What is refused from here on has a name for the audit log.
   c.set('principal', principal);
   if (access === undefined) throw notFound();
   if (workspace && roleIn(principal, workspace.id)) c.set('workspace', workspace);
   authorise(access, principal, workspace);
-  return next();
+  await next();
+  for (const [header, value] of Object.entries(limitHeaders(requestLimit, allowance.remaining))) c.header(header, value);
 };
 
 function authorise(access: Exclude<Access, 'open'>, principal: Principal, workspace: Workspace | undefined): void {

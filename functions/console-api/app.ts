@@ -7,6 +7,7 @@ import type { DeadLetterQueues } from '../../shared/queue/dead-letters.ts';
 import type { Queue } from '../../shared/queue/queue.ts';
 import type { Database, TenantTransaction } from '../../shared/store/database.ts';
 import { flushOutbox } from '../../shared/store/outbox.ts';
+import type { RequestLimit } from '../../shared/store/request-limits.ts';
 import type { Principal } from '../../shared/store/tokens.ts';
 import type { Workspace } from '../../shared/store/workspaces.ts';
 import { guard } from './access.ts';
@@ -41,6 +42,8 @@ export interface Deps {
   settings: StorageSettings;
   /** This function's own identity, which assumes roles. */
   functionKeys?: AccessKeys;
+  /** Of each token; left out: TOKEN_LIMIT. */
+  requestLimit?: RequestLimit;
 }
 
 export interface ConsoleApi {

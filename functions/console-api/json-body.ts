@@ -1,9 +1,11 @@
 import type { MiddlewareHandler } from 'hono';
 import type { ConsoleApi } from './app.ts';
-import { invalid, Problem } from './problem.ts';
+import { type FieldError, invalid, Problem } from './problem.ts';
 
 export const MAX_BODY_BYTES = 1024 * 1024;
 export const MAX_BODY_DEPTH = 32;
+const MAX_TEXT_BYTES = 64 * 1024;
+const MAX_ITEMS = 10_000;
 
 /** Bounds a JSON body before anything parses it: deep nesting is cheap to send and overflows whoever walks it (T10). */
 export const boundedBody: MiddlewareHandler<ConsoleApi> = async (c, next) => {
@@ -17,8 +19,9 @@ export const boundedBody: MiddlewareHandler<ConsoleApi> = async (c, next) => {
         throw new Problem(415, 'unsupported-media-type', 'Send the body as application/json.');
       if (depthOf(text) > MAX_BODY_DEPTH)
         throw invalid([{ path: '', code: 'too-deep', message: `the body nests deeper than ${MAX_BODY_DEPTH}` }]);
+      let body: unknown;
       try {
-        JSON.parse(text);
+        body = JSON.parse(text);
       } catch (error) {
         // The parser quotes what it met, and that may be a secret: only the place is said.
         const place = /position (\d+)/.exec(error instanceof Error ? error.message : '')?.[1];
@@ -26,6 +29,8 @@ export const boundedBody: MiddlewareHandler<ConsoleApi> = async (c, next) => {
           { path: '', code: 'not-json', message: `the body is not JSON${place ? ` (at character ${place})` : ''}` },
         ]);
       }
+      const errors = [...oversized(body, '')];
+      if (errors.length > 0) throw invalid(errors);
     }
   }
   await next();
@@ -46,6 +51,16 @@ function depthOf(json: string): number {
     else if (char === '}' || char === ']') depth--;
   }
   return deepest;
+}
+
+/** Texts and lists beyond their limits; the depth is bounded already. */
+function* oversized(value: unknown, path: string): Generator<FieldError> {
+  if (typeof value === 'string' && Buffer.byteLength(value) > MAX_TEXT_BYTES)
+    yield { path, code: 'too-long', message: `is longer than ${MAX_TEXT_BYTES} bytes` };
+  if (Array.isArray(value) && value.length > MAX_ITEMS)
+    yield { path, code: 'too-many', message: `has more than ${MAX_ITEMS} items` };
+  else if (typeof value === 'object' && value !== null)
+    for (const [name, item] of Object.entries(value)) yield* oversized(item, path === '' ? name : `${path}.${name}`);
 }
 
 function tooLarge(): Problem {

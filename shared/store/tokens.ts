@@ -111,6 +111,16 @@ export async function listTokens(
   );
 }
 
+/** Tokens granted this workspace by name that are still good. System transaction. */
+export async function countLivingTokens(tx: Transaction, workspaceId: number): Promise<number> {
+  const [row] = await tx.query<{ count: number }>(
+    `select count(*)::int as count from api_token t join api_token_grant g on g.token_id = t.id
+      where g.workspace_id = $1 and t.revoked_at is null and t.expires_at > clock_timestamp()`,
+    [workspaceId],
+  );
+  return row!.count;
+}
+
 /**
  * Ends a token at once; false when no such token belongs to this workspace. One that other workspaces rely on loses only its grant here.
  * System transaction.

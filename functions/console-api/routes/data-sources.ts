@@ -261,11 +261,16 @@ export function addDataSources(app: App): void {
   );
 }
 
+const MAX_SOURCES = 200;
+
 type Caller = { env: ConsoleApi['Bindings']; var: ConsoleApi['Variables'] };
 
 async function create(c: Caller, tx: TenantTransaction, input: DataSourceInput): Promise<DataSourceAnswer> {
   const findings = await judge(c, tx, input);
   refuseErrors(input, findings);
+  const [held] = await tx.query<{ count: number }>('select count(*)::int as count from data_source');
+  if (held!.count >= MAX_SOURCES)
+    throw new Problem(409, 'limit-reached', `A workspace holds ${MAX_SOURCES} data sources at most.`);
   const id = await createDataSource(tx, input, sealWith(c.env.deps.settings));
   return saved(tx, id, findings, 'data-source.created');
 }

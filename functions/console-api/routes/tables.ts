@@ -146,7 +146,7 @@ export function addTables(app: App): void {
           search: z
             .string()
             .min(1)
-            .max(500)
+            .max(256)
             .optional()
             .describe('Words of name, database and comment; the last may be a beginning'),
           offset: z.coerce.number().int().min(0).max(1_000_000).optional(),
@@ -209,7 +209,7 @@ export function addTables(app: App): void {
         params: WorkspaceParams,
         query: z.strictObject({
           ...mapQuery,
-          q: z.string().min(1).max(500),
+          q: z.string().min(1).max(256),
           database: z.string().optional(),
           status: z.enum(['ok', 'degraded', 'broken']).optional(),
           limit: z.coerce.number().int().min(1).max(100).default(20),

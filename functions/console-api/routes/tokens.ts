@@ -1,5 +1,6 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import {
+  countLivingTokens,
   createToken,
   listTokens,
   MAX_TOKEN_DAYS,
@@ -51,6 +52,8 @@ const TokenInput = z
   })
   .openapi('TokenInput');
 
+const MAX_TOKENS = 100;
+
 const tags = ['Tokens'];
 
 export function addTokens(app: App): void {
@@ -96,6 +99,8 @@ export function addTokens(app: App): void {
       if (!roleAllows(roleIn(principal, workspace.id) as Role, input.role))
         throw new Problem(403, 'role-needed', `Only who is ${input.role} can make a token with that role.`);
       const made = await c.env.deps.database.system(async (tx) => {
+        if ((await countLivingTokens(tx, workspace.id)) >= MAX_TOKENS)
+          throw new Problem(409, 'limit-reached', `A workspace has ${MAX_TOKENS} tokens at most: revoke some first.`);
         const created = await createToken(tx, {
           name: input.name,
           createdBy: principal.name,

@@ -30,6 +30,8 @@ export interface CallOptions {
   headers?: Record<string, string>;
   /** The path is whole, not below the workspace `default`. */
   whole?: boolean;
+  /** The caller's address, as the platform sees it. */
+  from?: string;
 }
 
 export interface Answer {
@@ -101,7 +103,7 @@ export async function startHarness(): Promise<Harness> {
         },
         ...(options.body !== undefined && { body: isText ? (options.body as string) : JSON.stringify(options.body) }),
       });
-      const response = await run(request, deps, call);
+      const response = await run(request, deps, { ...call, ...(options.from && { sourceIp: options.from }) });
       const text = await response.text();
       const isJson = /json/.test(response.headers.get('content-type') ?? '');
       return {
