@@ -1,42 +1,39 @@
-import { latin1, SLOT } from './manifest.ts';
-import type { Cell } from './rows.ts';
+import { SLOT } from './manifest.ts';
+import { type PartitionSums, PartitionTable } from './partition-table.ts';
+import { type Cell, RawText } from './rows.ts';
+import { type FileSums, plus } from './sums.ts';
 
-/** Sums over some live files. Exact: bigint where a double would round. */
-export interface FileSums {
-  files: number;
-  size: number | bigint;
-  records: number | bigint;
-}
-
-export interface PartitionSums extends FileSums {
-  /** `_PARTITION` as stored. */
-  bytes: Uint8Array;
-  buckets: Map<number, FileSums>;
-  /** Distinct `_TOTAL_BUCKETS` of live files. */
-  totalBuckets: Set<number>;
-  /** Greatest `_CREATION_TIME`: the writer's wall clock in milliseconds as if UTC. */
-  lastCreation: number | bigint | null;
-}
+export { plus } from './sums.ts';
 
 /** Adds up live files, one at a time; holds sums only, so a million files of one partition take the room of one. */
 export class LiveFiles {
-  readonly total: FileSums = { files: 0, size: 0, records: 0 };
   /** Rows of kind delete in the files; null as soon as one file does not say. */
   deleteRecords: number | bigint | null = 0;
   externalPathFiles = 0;
-  readonly partitions = new Map<string, PartitionSums>();
+  readonly #partitions = new PartitionTable();
   readonly #extensions = new Map<string, { files: number }>();
   readonly #levels = new Map<number, { files: number }>();
   // Files that follow each other mostly share these: comparing with the last one spares a look-up each.
-  #lastExtension = '';
+  #lastExtension: Buffer = Buffer.alloc(0);
   #lastExtensionFiles = { files: 0 };
   #lastLevel = -1;
   #lastLevelFiles = { files: 0 };
   #lastBytes: Uint8Array | undefined;
   #last: PartitionSums | undefined;
-  #lastBucket = -1;
-  #lastBucketSums: FileSums | undefined;
-  #lastTotalBuckets: unknown;
+
+  get partitions(): readonly PartitionSums[] {
+    return this.#partitions.all;
+  }
+
+  get total(): FileSums {
+    const total: FileSums = { files: 0, size: 0, records: 0 };
+    for (const { files, size, records } of this.#partitions.all) {
+      total.files += files;
+      total.size = plus(total.size, size);
+      total.records = plus(total.records, records);
+    }
+    return total;
+  }
 
   get byExtension(): Map<string, number> {
     return new Map([...this.#extensions].map(([extension, { files }]) => [extension, files]));
@@ -47,72 +44,47 @@ export class LiveFiles {
   }
 
   add(slots: readonly Cell[]): void {
-    const size = slots[SLOT.fileSize] as number | bigint;
-    const records = slots[SLOT.rowCount] as number | bigint;
-    addTo(this.total, size, records);
     const deletes = slots[SLOT.deleteRowCount] as number | bigint | null;
     if (deletes !== 0 && this.deleteRecords !== null)
       this.deleteRecords = deletes === null ? null : plus(this.deleteRecords, deletes);
     if (slots[SLOT.externalPath] !== null) this.externalPathFiles++;
-    this.#countExtension(slots[SLOT.fileName] as string);
+    this.#countExtension(slots[SLOT.fileName] as string | RawText);
     this.#countLevel((slots[SLOT.level] as number | null) ?? 0);
 
     const bytes = slots[SLOT.partition] as Uint8Array;
-    const partition = bytes === this.#lastBytes && this.#last ? this.#last : this.#startPartition(bytes);
-    addTo(partition, size, records);
-    const bucket = slots[SLOT.bucket] as number;
-    const inBucket =
-      bucket === this.#lastBucket && this.#lastBucketSums ? this.#lastBucketSums : this.#startBucket(partition, bucket);
-    addTo(inBucket, size, records);
-    const totalBuckets = slots[SLOT.totalBuckets];
-    if (totalBuckets !== this.#lastTotalBuckets && typeof totalBuckets === 'number') {
-      partition.totalBuckets.add(totalBuckets);
-      this.#lastTotalBuckets = totalBuckets;
+    if (bytes !== this.#lastBytes) {
+      this.#lastBytes = bytes;
+      this.#last = this.#partitions.of(bytes);
     }
+    const partition = this.#last!;
+    partition.add(
+      slots[SLOT.bucket] as number,
+      slots[SLOT.fileSize] as number | bigint,
+      slots[SLOT.rowCount] as number | bigint,
+      slots[SLOT.totalBuckets],
+    );
     const creation = slots[SLOT.creationTime] as number | bigint | null;
     if (creation !== null && (partition.lastCreation === null || creation > partition.lastCreation))
       partition.lastCreation = creation;
   }
 
-  #startPartition(bytes: Uint8Array): PartitionSums {
-    const key = latin1(bytes);
-    let partition = this.partitions.get(key);
-    if (partition === undefined) {
-      partition = {
-        files: 0,
-        size: 0,
-        records: 0,
-        bytes: Uint8Array.from(bytes),
-        buckets: new Map(),
-        totalBuckets: new Set(),
-        lastCreation: null,
-      };
-      this.partitions.set(key, partition);
+  #countExtension(name: string | RawText): void {
+    if (name instanceof RawText) {
+      // An extension holds one dot, its first character: a name that ends like the last one has the same.
+      const last = this.#lastExtension;
+      let at = last.length;
+      if (at > 0 && at < name.end - name.start) {
+        const from = name.end - at;
+        while (at > 0 && name.bytes[from + at - 1] === last[at - 1]) at--;
+        if (at === 0) {
+          this.#lastExtensionFiles.files++;
+          return;
+        }
+      }
     }
-    this.#lastBytes = bytes;
-    this.#last = partition;
-    this.#lastBucketSums = undefined;
-    this.#lastTotalBuckets = undefined;
-    return partition;
-  }
-
-  #startBucket(partition: PartitionSums, bucket: number): FileSums {
-    let sums = partition.buckets.get(bucket);
-    if (sums === undefined) {
-      sums = { files: 0, size: 0, records: 0 };
-      partition.buckets.set(bucket, sums);
-    }
-    this.#lastBucket = bucket;
-    this.#lastBucketSums = sums;
-    return sums;
-  }
-
-  #countExtension(fileName: string): void {
-    // An extension holds one dot, its first character: a name that ends like the last one has the same.
-    if (this.#lastExtension === '' || !fileName.endsWith(this.#lastExtension)) {
-      this.#lastExtension = extensionOf(fileName);
-      this.#lastExtensionFiles = counter(this.#extensions, this.#lastExtension);
-    }
+    const extension = extensionOf(name.toString());
+    this.#lastExtension = Buffer.from(extension);
+    this.#lastExtensionFiles = counter(this.#extensions, extension);
     this.#lastExtensionFiles.files++;
   }
 
@@ -123,21 +95,6 @@ export class LiveFiles {
     }
     this.#lastLevelFiles.files++;
   }
-}
-
-function addTo(sums: FileSums, size: number | bigint, records: number | bigint): void {
-  sums.files++;
-  sums.size = plus(sums.size, size);
-  sums.records = plus(sums.records, records);
-}
-
-/** Exact sum of two integers. */
-export function plus(a: number | bigint, b: number | bigint): number | bigint {
-  if (typeof a === 'number' && typeof b === 'number') {
-    const sum = a + b;
-    if (Number.isSafeInteger(sum)) return sum;
-  }
-  return BigInt(a) + BigInt(b);
 }
 
 function counter<K>(counters: Map<K, { files: number }>, key: K): { files: number } {

@@ -1,11 +1,13 @@
 import { decodeRow } from './binary-row.ts';
+import { Cancelled } from './cancelled.ts';
 import { Damage } from './damage.ts';
 import { isFileName, manifestKey } from './layout.ts';
 import { MAX_MANIFEST_BYTES } from './limits.ts';
-import { LiveFiles, type PartitionSums } from './live-files.ts';
-import { ADD, DELETE, identityOf, readManifest } from './manifest.ts';
+import { LiveFiles } from './live-files.ts';
+import { ADD, DELETE, readManifest } from './manifest.ts';
 import { type ManifestMeta, readManifestList } from './manifest-list.ts';
 import { type PartitionNaming, partitionPath } from './partition-path.ts';
+import type { PartitionSums } from './partition-table.ts';
 import type { Severity } from './problem.ts';
 import type { Reading } from './reading.ts';
 import type { OnRow } from './rows.ts';
@@ -96,13 +98,13 @@ export async function readLiveFiles(
   manifests: readonly ManifestMeta[],
   severity: Severity,
 ): Promise<LiveFiles | undefined> {
-  const cancelled = new Set<string>();
+  const cancelled = new Cancelled();
   const live = new LiveFiles();
   const add: OnRow = (slots) => {
-    if (slots[0] === ADD && !(cancelled.size > 0 && cancelled.has(identityOf(slots)))) live.add(slots);
+    if (slots[0] === ADD && !cancelled.has(slots)) live.add(slots);
   };
   const collect: OnRow = (slots) => {
-    if (slots[0] === DELETE) cancelled.add(identityOf(slots));
+    if (slots[0] === DELETE) cancelled.add(slots);
   };
   const withDeletes = manifests.filter((manifest) => manifest.deletedFiles > 0);
   const read = (list: readonly ManifestMeta[], onEntry: OnRow, keep = false) =>
@@ -123,12 +125,13 @@ export function describeLive(
   snapshot: Snapshot | undefined,
   undecodable: (hex: string, error: unknown) => void,
 ): LiveState {
-  const records = BigInt(live.total.records);
-  const partitions = [...live.partitions.values()].map((sums) => describePartition(sums, naming, undecodable));
+  const { total } = live;
+  const records = BigInt(total.records);
+  const partitions = live.partitions.map((sums) => describePartition(sums, naming, undecodable));
   partitions.sort(byPath);
   return {
-    files: live.total.files,
-    size: BigInt(live.total.size),
+    files: total.files,
+    size: BigInt(total.size),
     records,
     ...(live.deleteRecords === null ? {} : { deleteRecords: BigInt(live.deleteRecords) }),
     byExtension: live.byExtension,
@@ -150,7 +153,7 @@ function describePartition(
     files: sums.files,
     size: BigInt(sums.size),
     records: BigInt(sums.records),
-    buckets: [...sums.buckets]
+    buckets: sums.buckets
       .map(([bucket, inBucket]) => ({
         bucket,
         files: inBucket.files,
@@ -158,7 +161,7 @@ function describePartition(
         records: BigInt(inBucket.records),
       }))
       .sort((a, b) => a.bucket - b.bucket),
-    totalBuckets: [...sums.totalBuckets].sort((a, b) => a - b),
+    totalBuckets: sums.totalBuckets.sort((a, b) => a - b),
     ...(sums.lastCreation === null ? {} : { lastCreationWallClockMillis: BigInt(sums.lastCreation) }),
   };
   if (naming === undefined) return partition;

@@ -1,6 +1,6 @@
 import { readContainer } from './container.ts';
 import { Damage } from './damage.ts';
-import type { Cell, ContainerInfo, OnRow } from './rows.ts';
+import { type Cell, type ContainerInfo, type OnRow, RawText } from './rows.ts';
 
 /** Columns of a manifest that live state needs (`org.apache.paimon.manifest.ManifestEntry`); statistics are not among them. */
 export const MANIFEST_COLUMNS = [
@@ -43,21 +43,35 @@ export const DELETE = 1;
 
 /** Decodes a manifest entry by entry; required columns are checked. Throws Damage, NotReadable or OverLimit. */
 export function readManifest(file: Uint8Array, onEntry: OnRow): Promise<ContainerInfo> {
-  return readContainer(file, MANIFEST_COLUMNS, (slots) => {
+  const check: OnRow = (slots) => {
     if (slots[SLOT.version] !== 2) throw new Damage('manifest entries of version 2', String(slots[SLOT.version]));
     const kind = slots[SLOT.kind];
     if (kind !== ADD && kind !== DELETE) throw new Damage('_KIND 0 or 1', String(kind));
     if (!(slots[SLOT.partition] instanceof Uint8Array)) throw new Damage('bytes in _PARTITION', 'none');
-    if (typeof slots[SLOT.bucket] !== 'number') throw new Damage('a number in _BUCKET', 'none');
-    if (typeof slots[SLOT.fileName] !== 'string') throw new Damage('a name in _FILE_NAME', 'none');
+    if (!Number.isInteger(slots[SLOT.bucket])) throw new Damage('a number in _BUCKET', 'none');
+    const name = slots[SLOT.fileName];
+    if (!(name instanceof RawText) && typeof name !== 'string') throw new Damage('a name in _FILE_NAME', 'none');
     if (!isSize(slots[SLOT.fileSize])) throw new Damage('a size in _FILE_SIZE', String(slots[SLOT.fileSize]));
     if (!isSize(slots[SLOT.rowCount])) throw new Damage('a count in _ROW_COUNT', String(slots[SLOT.rowCount]));
+    const { level, creationTime, deleteRowCount } = SLOT;
+    if (!isInteger(slots[level])) throw new Damage('a number in _LEVEL', String(slots[level]));
+    if (!isInteger(slots[creationTime])) throw new Damage('a time in _CREATION_TIME', String(slots[creationTime]));
+    if (!isInteger(slots[deleteRowCount])) throw new Damage('a count in _DELETE_ROW_COUNT', String(slots[deleteRowCount]));
     onEntry(slots);
-  });
+  };
+  return readContainer(file, MANIFEST_COLUMNS, check, RAW);
 }
 
+/** Names are looked at only to match a DELETE, and for their last letters. */
+const RAW: ReadonlySet<string> = new Set(['_FILE._FILE_NAME']);
+
 function isSize(cell: Cell | undefined): cell is number | bigint {
-  return (typeof cell === 'number' || typeof cell === 'bigint') && cell >= 0;
+  return (typeof cell === 'number' ? Number.isInteger(cell) : typeof cell === 'bigint') && (cell as number | bigint) >= 0;
+}
+
+/** Or null: writers of other releases leave the column out. */
+function isInteger(cell: Cell | undefined): boolean {
+  return cell === null || (typeof cell === 'number' ? Number.isInteger(cell) : typeof cell === 'bigint');
 }
 
 /** The whole identity by which a DELETE cancels an ADD: an upgraded file keeps its name and changes its level. */

@@ -7,8 +7,19 @@
  * arrays; records as Maps.
  */
 export type Slots = Cell[];
-export type Cell = null | number | bigint | boolean | string | Uint8Array | Cell[] | RecordCell;
+export type Cell = null | number | bigint | boolean | string | RawText | Uint8Array | Cell[] | RecordCell;
 export type RecordCell = Map<string, Cell>;
+
+/** UTF-8 in place, for texts of which most are never looked at. Lives until the callback returns, and is used again. */
+export class RawText {
+  bytes: Buffer = Buffer.alloc(0);
+  start = 0;
+  end = 0;
+
+  toString(): string {
+    return this.bytes.toString('utf8', this.start, this.end);
+  }
+}
 
 /** Called once a row; the array is reused. */
 export type OnRow = (slots: Slots) => void;

@@ -1,9 +1,9 @@
-import { plus } from './live-files.ts';
 import { manifestsOf, readListedManifest } from './live-state.ts';
 import { ADD, identityOf, SLOT } from './manifest.ts';
 import type { ManifestMeta } from './manifest-list.ts';
 import type { Reading } from './reading.ts';
 import type { Snapshot } from './snapshot.ts';
+import { plus } from './sums.ts';
 import type { SnapshotLive } from './table-metadata.ts';
 
 /** What is kept of one manifest: a few numbers an entry, since hundreds of snapshots share it. */

@@ -229,13 +229,14 @@ async function countFields(
 }
 
 function sumsOf(live: LiveFiles, manifests: readonly { addedFiles: number; deletedFiles: number }[]) {
+  const { total } = live;
   return {
     manifests: manifests.length,
     entriesAdd: manifests.reduce((sum, manifest) => sum + manifest.addedFiles, 0),
     entriesDelete: manifests.reduce((sum, manifest) => sum + manifest.deletedFiles, 0),
-    files: live.total.files,
-    size: BigInt(live.total.size),
-    records: BigInt(live.total.records),
+    files: total.files,
+    size: BigInt(total.size),
+    records: BigInt(total.records),
     ...(live.deleteRecords === null ? {} : { deleteRecords: BigInt(live.deleteRecords) }),
   };
 }

@@ -6,7 +6,7 @@ import { Damage, NotReadable, OverLimit } from '../damage.ts';
 import { MAX_BLOCK_BYTES, MAX_ENTRIES, MAX_RATIO, RATIO_FREE_BYTES } from '../limits.ts';
 import type { ContainerInfo, OnRow, Slots } from '../rows.ts';
 import { Cursor } from './cursor.ts';
-import { planRow } from './plan.ts';
+import { RowPlan } from './plan.ts';
 import { parseAvroSchema } from './schema.ts';
 
 type Decompress = (block: Uint8Array, maxBytes: number) => Uint8Array;
@@ -24,9 +24,15 @@ const CODECS: Record<string, Decompress> = {
 };
 
 const SYNC_BYTES = 16;
+const NONE: ReadonlySet<string> = new Set();
 
 /** Reads an Avro object container file (Avro 1.11 specification). Throws Damage, NotReadable or OverLimit. */
-export function readAvro(file: Uint8Array, columns: readonly string[], onRow: OnRow): ContainerInfo {
+export function readAvro(
+  file: Uint8Array,
+  columns: readonly string[],
+  onRow: OnRow,
+  raw: ReadonlySet<string> = NONE,
+): ContainerInfo {
   const outer = new Cursor();
   outer.reset(file);
   outer.skip(4);
@@ -36,7 +42,7 @@ export function readAvro(file: Uint8Array, columns: readonly string[], onRow: On
   if (decompress === undefined) throw new NotReadable(`Avro codec ${JSON.stringify(codec.slice(0, 40))}`);
   const schema = meta.get('avro.schema');
   if (schema === undefined) throw new Damage('a schema in the Avro header', 'none');
-  const row = planRow(parseAvroSchema(schema), columns);
+  const plan = new RowPlan(parseAvroSchema(schema), columns, raw);
   outer.skip(SYNC_BYTES);
   const sync = outer.bytes.subarray(outer.at - SYNC_BYTES, outer.at);
   const inner = new Cursor();
@@ -60,7 +66,7 @@ export function readAvro(file: Uint8Array, columns: readonly string[], onRow: On
     rows += count;
     if (rows > MAX_ENTRIES) throw new OverLimit('rows of one file', MAX_ENTRIES);
     inner.reset(data);
-    for (let i = 0; i < count; i++) if (row(inner, slots)) onRow(slots);
+    plan.readRows(inner, count, slots, onRow);
     if (inner.at !== inner.end) throw new Damage('the end of the block', `${inner.end - inner.at} more bytes`, start);
   }
   return { format: 'avro', codec, rows };

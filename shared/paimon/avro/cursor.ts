@@ -1,4 +1,5 @@
 import { Damage } from '../damage.ts';
+import type { RawText } from '../rows.ts';
 
 /** Reads Avro's binary encoding from one block. Every read is checked against the block's end; throws Damage. */
 export class Cursor {
@@ -39,18 +40,22 @@ export class Cursor {
   }
 
   #readWide(start: number, low28: number): number | bigint {
+    const bytes = this.bytes;
     let at = start;
-    let high = 0;
-    let scale = 1;
-    for (;;) {
-      const byte = this.bytes[at++];
-      if (byte === undefined || at > this.end) return this.#ended();
-      // Ten bytes hold 70 bits; only 64 may be used.
-      if (at - start > 6) throw new Damage('a 64-bit integer', 'a longer one', at);
-      high += (byte & 0x7f) * scale;
-      scale *= 128;
-      if (byte < 0x80) break;
+    let middle = 0;
+    let byte = 0x80;
+    for (let shift = 0; shift < 28 && byte >= 0x80; shift += 7) {
+      byte = bytes[at++]!;
+      middle |= (byte & 0x7f) << shift;
     }
+    let high = middle;
+    for (let scale = 2 ** 28; byte >= 0x80; scale *= 128) {
+      // Ten bytes hold 70 bits; only 64 may be used.
+      if (at - start >= 6) throw new Damage('a 64-bit integer', 'a longer one', at);
+      byte = bytes[at++]!;
+      high += (byte & 0x7f) * scale;
+    }
+    if (at > this.end) this.#ended();
     this.at = at;
     if (high < 2 ** 24) {
       const raw = high * 2 ** 28 + low28;
@@ -97,17 +102,30 @@ export class Cursor {
     return count;
   }
 
-  /** As `readBytes`, but never a view: `like` itself where the bytes are the same, else a copy. */
-  readBytesLike(like: Uint8Array): Uint8Array {
+  readRawText(text: RawText): void {
     const length = this.readLength();
-    const start = this.at;
-    this.at = start + length;
-    if (like.length === length) {
-      let i = 0;
-      while (i < length && like[i] === this.bytes[start + i]) i++;
-      if (i === length) return like;
-    }
-    return Uint8Array.prototype.slice.call(this.bytes, start, this.at);
+    text.bytes = this.bytes;
+    text.start = this.at;
+    this.at += length;
+    text.end = this.at;
+  }
+
+  /** The branch of a union of so many. */
+  readBranch(branches: number): number {
+    const index = this.readLong();
+    if (typeof index === 'bigint' || index < 0 || index >= branches)
+      throw new Damage('a branch of a union', String(index), this.at);
+    return index;
+  }
+
+  /** After reading `bytes` without the cursor. */
+  moveTo(at: number): void {
+    this.at = at;
+    if (at > this.end) this.#ended();
+  }
+
+  fail(expected: string, at: number): never {
+    throw new Damage(expected, at < this.end ? String(this.bytes[at]) : 'the end of the block', at);
   }
 
   readBytes(): Uint8Array {
