@@ -1,4 +1,4 @@
-// Bundles each function and the command line with esbuild into dist/. Prints bundle sizes with --sizes.
+// Bundles each function, the command line and the reader with esbuild into dist/. Prints bundle sizes with --sizes.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { relative, resolve, sep } from 'node:path';
 import { build } from 'esbuild';
@@ -91,6 +91,8 @@ const results = await Promise.all([
       outfile: `dist/functions/${name}/index.mjs`,
     }),
   ),
+  // The reader as a library: `import { readTable } from 'paimon-datamap/paimon'`.
+  build({ ...common, entryPoints: ['shared/paimon-package.ts'], outfile: 'dist/paimon/index.mjs' }),
   ...(existsSync('cli/main.ts')
     ? [
         build({
