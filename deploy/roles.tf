@@ -32,6 +32,12 @@ resource "alicloud_ram_policy" "send" {
         Resource = [for name in keys(local.queues) : "acs:mns:${var.region}:${var.account_id}:/queues/${name}*"]
       },
       {
+        # How long the oldest message waits, for /metrics.
+        Effect   = "Allow"
+        Action   = ["mns:PeekMessage", "mns:BatchPeekMessage"]
+        Resource = [for name in keys(local.queues) : "acs:mns:${var.region}:${var.account_id}:/queues/${name}/messages"]
+      },
+      {
         # Operators list, redrive and discard dead letters through console-api.
         Effect   = "Allow"
         Action   = ["mns:PeekMessage", "mns:BatchPeekMessage", "mns:ReceiveMessage", "mns:BatchReceiveMessage", "mns:DeleteMessage", "mns:ChangeMessageVisibility"]
