@@ -3,11 +3,13 @@ import type { Log } from '../../shared/log.ts';
 import { QUEUES } from '../../shared/messages.ts';
 import type { ObjectStore } from '../../shared/object-store/object-store.ts';
 import { metered, newMeter, type RequestMeter, totalRequests } from '../../shared/object-store/request-meter.ts';
+import { MISMATCHES } from '../../shared/paimon/follow.ts';
 import { tablePrefix } from '../../shared/paimon/layout.ts';
-import { probeTable, readTable, type TableMetadata } from '../../shared/paimon/table.ts';
+import { probeTable, type TableMetadata } from '../../shared/paimon/table.ts';
+import { announce } from '../../shared/store/change-feed.ts';
 import { createRun, type TableName } from '../../shared/store/collection-runs.ts';
 import { appendCommits, type LedgerAppend } from '../../shared/store/commit-ledger.ts';
-import type { MapPlace } from '../../shared/store/data-map.ts';
+import { type MapPlace, subjectOf } from '../../shared/store/data-map.ts';
 import type { Database, TenantTransaction } from '../../shared/store/database.ts';
 import { takeWake } from '../../shared/store/event-targets.ts';
 import { fence, keepRenewing, type Lease, releaseLease, renewLease, takeLease } from '../../shared/store/leases.ts';
@@ -15,8 +17,9 @@ import { enqueue } from '../../shared/store/outbox.ts';
 import { beginRead, MAX_READ_ATTEMPTS, recordAbsent, recordOutcome, type TableOutcome } from '../../shared/store/run-tables.ts';
 import { tableKeyOf } from '../../shared/store/table-key.ts';
 import { applyTable, confirmUnchanged, loadTableStates, type StoredTableState } from '../../shared/store/table-map.ts';
+import { keepMemory, loadMemory } from '../../shared/store/table-memory.ts';
 import { loadLedger, missingCommits } from './commits.ts';
-import { rememberManifests } from './remembered-manifests.ts';
+import { packMemory, readWithMemory, type TableMemory, unpackMemory } from './table-memory.ts';
 import { creationIdentityOf, probeTokenOf, recordOf } from './table-record.ts';
 
 /** One table, from a look at the warehouse to the rows of the map. */
@@ -97,7 +100,7 @@ async function underLease(
   if (taken === 'busy') return { kind: 'busy' };
   if (taken === 'given-up') return { kind: 'done' };
   progress.wasBegun = true;
-  const { lease, before, mustReread } = taken;
+  const { lease, before, mustReread, memory } = taken;
   const renewal = keepRenewing(() => transaction(deps, (tx) => renewLease(tx, lease)));
   let isReleased = false;
   try {
@@ -111,14 +114,17 @@ async function underLease(
       isReleased = true;
       return { kind: 'done' };
     }
-    const store = rememberManifests(deps.store);
-    const metadata = await readTable(store, locationOf(name, deps), { signal: deps.signal });
+    // What a person asks for, and what was not looked at for long, is read whole and checks what was known.
+    const isCheck = deps.run?.rereads === true || before?.isStale === true;
+    const read = await readWithMemory(deps.store, locationOf(name, deps), memory, { isCheck, signal: deps.signal });
+    const { metadata, store } = read;
     const isTable = metadata.schemaIds.length > 0 || (await hasLostItsSchema(name, metadata, deps));
     const commits = isTable && metadata.status !== 'broken' ? await newCommits(name, store, metadata, before, deps) : [];
     const result = await transaction(deps, async (tx): Promise<TableResult> => {
       if (!renewal.isTrusted() || !(await fence(tx, lease))) return { kind: 'busy' };
       if (isTable) {
         await write(tx, name, metadata, before, lease, meter, deps);
+        await keep(tx, name, read, deps);
         if (commits.length > 0 && !(await appendCommits(tx, deps.place, name, commits, deps.eventAt)))
           throw new Error(`the ledger of ${name.database}.${name.table} changed under its lease`);
       }
@@ -134,7 +140,12 @@ async function underLease(
   }
 }
 
-type Begun = { lease: Lease; before: StoredTableState | undefined; mustReread: boolean };
+type Begun = {
+  lease: Lease;
+  before: StoredTableState | undefined;
+  mustReread: boolean;
+  memory: TableMemory | undefined;
+};
 
 async function begin(tx: TenantTransaction, name: TableName, deps: CollectDeps): Promise<Begun | 'busy' | 'given-up'> {
   const lease = await takeLease(tx, deps.place.environmentId, tableKeyOf(name), deps.holder);
@@ -154,7 +165,9 @@ async function begin(tx: TenantTransaction, name: TableName, deps: CollectDeps):
   }
   const wake = await takeWake(tx, deps.place.environmentId, tableKeyOf(name));
   const states = await loadTableStates(tx, deps.place.environmentId, [name]);
-  return { lease, before: states.get(tableKeyOf(name)), mustReread: wake.reread };
+  const before = states.get(tableKeyOf(name));
+  const packed = before?.changeToken && !before.isRemoved ? await loadMemory(tx, before.tableId, before.changeToken) : undefined;
+  return { lease, before, mustReread: wake.reread, memory: packed && unpackMemory(packed) };
 }
 
 /** Commits were there, and their manifests still are: a drop takes those first, so this table lost its schema otherwise. */
@@ -206,6 +219,33 @@ async function write(
     ...outcome,
     ...(metadata.status !== 'ok' && worst && { error: { code: worst.code, message: `${worst.object}: ${worst.message}` } }),
   });
+}
+
+/** For the next read; and says what made this one whole although something was known. */
+async function keep(
+  tx: TenantTransaction,
+  name: TableName,
+  { metadata, following, left }: Awaited<ReturnType<typeof readWithMemory>>,
+  deps: CollectDeps,
+): Promise<void> {
+  const states = await loadTableStates(tx, deps.place.environmentId, [name]);
+  const state = states.get(tableKeyOf(name));
+  if (!state?.changeToken) return;
+  const readWhole = [...following.doubts.values()];
+  const content = left.live.size > 0 ? packMemory(left) : null;
+  const isFollowed = following.followed.has('');
+  await keepMemory(tx, state.tableId, { changeToken: state.changeToken, content, isFollowed, readWhole });
+  for (const [branch, reason] of following.doubts) {
+    const snapshotId = metadata.latest?.id.toString() ?? null;
+    const isMismatch = MISMATCHES.has(reason);
+    deps.log[isMismatch ? 'warn' : 'info']('table read whole', { ...name, branch, reason, snapshotId });
+    if (isMismatch)
+      await announce(tx, {
+        type: 'table.recounted',
+        subject: subjectOf(deps.place, name),
+        data: { database: name.database, table: name.table, branch, reason, snapshotId },
+      });
+  }
 }
 
 /** A sweep decides whether a known table is gone; an event alone asks for a look that may. */

@@ -107,7 +107,7 @@ function counter<K>(counters: Map<K, { files: number }>, key: K): { files: numbe
 }
 
 /** `.parquet`; empty where the name has no dot. */
-function extensionOf(fileName: string): string {
+export function extensionOf(fileName: string): string {
   const dot = fileName.lastIndexOf('.');
   return dot <= 0 ? '' : fileName.slice(dot);
 }

@@ -164,14 +164,24 @@ function describePartition(
     totalBuckets: sums.totalBuckets.sort((a, b) => a - b),
     ...(sums.lastCreation === null ? {} : { lastCreationWallClockMillis: BigInt(sums.lastCreation) }),
   };
+  return nameValues(partition, sums.bytes, naming, undecodable);
+}
+
+/** Gives a partition its typed values and its folder, as far as they can be told. */
+export function nameValues(
+  partition: PartitionState,
+  bytes: Uint8Array,
+  naming: PartitionNaming | undefined,
+  undecodable: (hex: string, error: unknown) => void,
+): PartitionState {
   if (naming === undefined) return partition;
   try {
-    partition.values = decodeRow(sums.bytes, naming.types);
+    partition.values = decodeRow(bytes, naming.types);
     partition.naming = naming;
     const path = partitionPath(partition.values, naming);
     if (path !== undefined) partition.path = path;
   } catch (error) {
-    undecodable(hex, error);
+    undecodable(partition.hex, error);
   }
   return partition;
 }

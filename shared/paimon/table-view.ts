@@ -1,11 +1,13 @@
 import { arityOf } from './binary-row.ts';
 import { readContainer } from './container.ts';
+import type { Doubt, Following } from './follow.ts';
 import { checkHints, readChangelogIds, readConsumers, readSchemas, readSnapshots, readTags } from './history.ts';
 import { readIndexManifest } from './index-manifest.ts';
 import { isFileName, manifestKey, statisticsKey } from './layout.ts';
 import { MAX_MANIFEST_BYTES } from './limits.ts';
 import { LiveFiles } from './live-files.ts';
 import { describeLive, manifestsOf, readLiveFiles } from './live-state.ts';
+import { describeSums } from './live-sums.ts';
 import { partitionNaming } from './partition-path.ts';
 import type { RootFiles } from './probe.ts';
 import { type Reading, textOf } from './reading.ts';
@@ -34,6 +36,8 @@ export interface ViewRequest {
   folders: Folders;
   /** Given with `full`: live files of every snapshot and tag. */
   sums?: SnapshotSums;
+  /** What an earlier read left. */
+  following?: Following;
 }
 
 /** Reads a table or a branch. Throws only what the store throws. */
@@ -77,23 +81,31 @@ export async function readView(reading: Reading, request: ViewRequest): Promise<
       `expected known types for the partition columns, found ${schema.partitionKeys.map((key) => `${key} ${schema.fields.find((field) => field.name === key)?.type.text ?? '(no such column)'}`).join(', ')}: values cannot be decoded`,
     );
   }
-  const describe = (live: LiveFiles, snapshot: Snapshot | undefined): LiveState =>
-    describeLive(live, naming, snapshot, (hex, error) =>
-      problems.addThrown(
-        'partition',
-        'degraded',
-        `${root}schema/schema-${schema?.id ?? ''} (_PARTITION ${hex.slice(0, 200)})`,
-        error,
-      ),
+  const undecodable = (hex: string, error: unknown): void =>
+    problems.addThrown(
+      'partition',
+      'degraded',
+      `${root}schema/schema-${schema?.id ?? ''} (_PARTITION ${hex.slice(0, 200)})`,
+      error,
     );
+  const describe = (live: LiveFiles, snapshot: Snapshot | undefined): LiveState =>
+    describeLive(live, naming, snapshot, undecodable);
 
-  const manifests = latest && (await manifestsOf(reading, tableRoot, latest, 'degraded'));
+  const followed =
+    latest &&
+    (await request.following?.sumsOf(reading, tableRoot, {
+      branch: request.branch,
+      snapshots: history.readable,
+      doubt: followingDoubt(schema?.id === latestSchemaId, history.unreadable),
+    }));
+  const manifests = latest && !followed ? await manifestsOf(reading, tableRoot, latest, 'degraded') : undefined;
   const [live, index, statistics] = await Promise.all([
     manifests && readLiveFiles(reading, tableRoot, manifests, 'degraded'),
     latest && readIndex(reading, tableRoot, latest),
     latest && readStatistics(reading, tableRoot, latest),
   ]);
-  const state = live && describe(live, latest);
+  const state = latest && followed ? describeSums(followed, naming, latest, undecodable) : live && describe(live, latest);
+  if (latest && manifests && live && state) request.following?.keep(request.branch, latest, state, manifests);
   if (state?.totalsMatch === false) {
     problems.add(
       'snapshot-total-differs',
@@ -137,6 +149,12 @@ export async function readView(reading: Reading, request: ViewRequest): Promise<
   }
   if (sums) await addSums(view, sums);
   return view;
+}
+
+/** What could not be read makes a whole read the only one that finds all problems. */
+function followingDoubt(isSchemaReadable: boolean, unreadableIds: readonly bigint[]): Doubt | undefined {
+  if (!isSchemaReadable) return 'schema-unreadable';
+  return unreadableIds.length > 0 ? 'snapshots-unreadable' : undefined;
 }
 
 /** Snapshots name the schema of their commit; a missing one leaves the columns of that state unknown. */

@@ -1,5 +1,6 @@
 import type { ObjectStore } from '../object-store/object-store.ts';
 import { addDoneMarks } from './done-marks.ts';
+import type { Following } from './follow.ts';
 import { branchPrefix, isFolderName, tablePrefix } from './layout.ts';
 import { MAX_BRANCHES, MAX_ZONE_LISTS } from './limits.ts';
 import { CompleteListing } from './listing.ts';
@@ -9,7 +10,7 @@ import { Problems } from './problem.ts';
 import { Reading } from './reading.ts';
 import { SnapshotSums } from './snapshot-sums.ts';
 import type { TableMetadata, TableView } from './table-metadata.ts';
-import { type Folders, readView } from './table-view.ts';
+import { type Folders, readView, type ViewRequest } from './table-view.ts';
 import { resolveZonePaths } from './zone-folders.ts';
 
 export { probeTable, type TableLocation, type TableProbe } from './probe.ts';
@@ -19,6 +20,8 @@ export type { TableMetadata, TableView } from './table-metadata.ts';
 export interface ReadTableOptions {
   /** Adds what costs many reads: live files of every snapshot and tag, done marks, folders that metadata does not tell. */
   full?: boolean;
+  /** Adds commits to what an earlier read left there, instead of reading all manifests; takes what this one leaves. */
+  following?: Following;
   signal?: AbortSignal | undefined;
 }
 
@@ -49,7 +52,7 @@ async function readOnce(
   options: ReadTableOptions,
 ): Promise<{ metadata: TableMetadata; missedCurrent: boolean }> {
   const { database, table, warehousePrefix } = location;
-  const { signal, full = false } = options;
+  const { signal, full = false, following } = options;
   const root = tablePrefix(warehousePrefix, database, table);
   const problems = new Problems();
   const reading = new Reading(store, problems, signal);
@@ -57,8 +60,9 @@ async function readOnce(
   if (files.schemas.length === 0)
     return { metadata: withoutSchema(location, root, files.changeToken, problems), missedCurrent: false };
   const sums = full ? new SnapshotSums(reading, root) : undefined;
-  const view = await readView(reading, { branch: '', root, tableRoot: root, files, folders, ...(sums ? { sums } : {}) });
-  const branches = folders.branch ? await readBranches(reading, root, sums) : new Map<string, TableView | undefined>();
+  const extra = { ...(sums && { sums }), ...(following && { following }) };
+  const view = await readView(reading, { branch: '', root, tableRoot: root, files, folders, ...extra });
+  const branches = folders.branch ? await readBranches(reading, root, extra) : new Map<string, TableView | undefined>();
   for (const each of [view, ...branches.values()]) if (each) await addFolderFacts(reading, root, each, full);
   return {
     metadata: {
@@ -88,7 +92,7 @@ export async function readBranch(
   const sums = options.full ? new SnapshotSums(reading, tableRoot) : undefined;
   const files = await listRoot(store, branchPrefix(tableRoot, branch), { signal: options.signal });
   if (files.schemas.length === 0 && files.snapshots.length === 0) return undefined;
-  const view = await readOneBranch(reading, tableRoot, branch, sums);
+  const view = await readOneBranch(reading, tableRoot, branch, sums ? { sums } : {});
   if (view === undefined) return undefined;
   await addFolderFacts(reading, tableRoot, view, options.full === true);
   return {
@@ -160,7 +164,7 @@ async function listFolders(
 async function readBranches(
   reading: Reading,
   tableRoot: string,
-  sums: SnapshotSums | undefined,
+  extra: Pick<ViewRequest, 'sums' | 'following'>,
 ): Promise<Map<string, TableView | undefined>> {
   const folder = `${tableRoot}branch/`;
   const listing = await CompleteListing.read(reading.store, { prefix: folder, delimiter: '/', signal: reading.signal });
@@ -177,7 +181,7 @@ async function readBranches(
     );
   }
   const branches = new Map<string, TableView | undefined>();
-  for (const name of names.slice(0, MAX_BRANCHES)) branches.set(name, await readOneBranch(reading, tableRoot, name, sums));
+  for (const name of names.slice(0, MAX_BRANCHES)) branches.set(name, await readOneBranch(reading, tableRoot, name, extra));
   return branches;
 }
 
@@ -185,7 +189,7 @@ async function readOneBranch(
   reading: Reading,
   tableRoot: string,
   branch: string,
-  sums: SnapshotSums | undefined,
+  extra: Pick<ViewRequest, 'sums' | 'following'>,
 ): Promise<TableView | undefined> {
   const root = branchPrefix(tableRoot, branch);
   const [files, folders] = await Promise.all([
@@ -196,5 +200,5 @@ async function readOneBranch(
     reading.problems.add('branch-without-schema', 'degraded', root, 'expected a schema file in the branch, found none');
     return undefined;
   }
-  return readView(reading, { branch, root, tableRoot, files, folders, ...(sums ? { sums } : {}) });
+  return readView(reading, { branch, root, tableRoot, files, folders, ...extra });
 }

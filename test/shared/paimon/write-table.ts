@@ -15,6 +15,10 @@ export interface WrittenFile {
   rows?: number | bigint;
   extraFiles?: string[];
   externalPath?: string;
+  totalBuckets?: number;
+  /** Milliseconds. */
+  creation?: number;
+  deleteRows?: number;
 }
 
 const SYNC = Buffer.from('0123456789abcdef');
@@ -51,6 +55,8 @@ const MANIFEST = {
           { name: '_LEVEL', type: 'int' },
           { name: '_EXTRA_FILES', type: { type: 'array', items: 'string' } },
           { name: '_EXTERNAL_PATH', type: ['null', 'string'] },
+          { name: '_CREATION_TIME', type: ['null', { type: 'long', logicalType: 'timestamp-millis' }] },
+          { name: '_DELETE_ROW_COUNT', type: ['null', 'long'] },
         ],
       },
     },
@@ -97,13 +103,15 @@ const PARTITION = [parseDataType('STRING')];
 
 export function encodeEntry(file: WrittenFile, partitioned: boolean): Buffer {
   const { kind = 0, partition = 'a', bucket = 0, level = 0, size = 100, rows = 10, extraFiles = [], externalPath } = file;
+  const { totalBuckets = 1, creation, deleteRows } = file;
+  const optional = (value: number | undefined) => (value === undefined ? [varint(0)] : [varint(1), varint(value)]);
   const statistics = encodeRow(['x', 'statistics of some length'], [PARTITION[0]!, PARTITION[0]!]);
   return Buffer.concat([
     varint(2),
     varint(kind),
     sized(partitioned ? encodeRow([partition], PARTITION) : encodeRow([], [])),
     varint(bucket),
-    varint(1),
+    varint(totalBuckets),
     text(file.name),
     varint(size),
     varint(rows),
@@ -120,6 +128,8 @@ export function encodeEntry(file: WrittenFile, partitioned: boolean): Buffer {
     ...(extraFiles.length > 0 ? [varint(extraFiles.length), ...extraFiles.map(text)] : []),
     varint(0),
     ...(externalPath === undefined ? [varint(0)] : [varint(1), text(externalPath)]),
+    ...optional(creation),
+    ...optional(deleteRows),
   ]);
 }
 
