@@ -2,7 +2,7 @@ import type { ObjectInfo } from '../object-store/object-store.ts';
 import { Damage } from './damage.ts';
 import { asLong, isObject, parseJson } from './int64-json.ts';
 import { idOf, isTemporary } from './layout.ts';
-import { MAX_HINT_BYTES } from './limits.ts';
+import { MAX_HINT_BYTES, MAX_STEPS_BACK } from './limits.ts';
 import { CompleteListing } from './listing.ts';
 import type { NumberedFile, RootFiles } from './probe.ts';
 import { type Reading, textOf } from './reading.ts';
@@ -26,10 +26,18 @@ const SNAPSHOT_SEVERITY = {
   'unknown-keys': 'warning',
 } as const satisfies Record<SnapshotRemark['code'], string>;
 
-/** Readable schemas, ascending. Oddities of the newest count for the table, those of older ones are warnings. */
-export async function readSchemas(reading: Reading, root: string, files: readonly NumberedFile[]): Promise<Schema[]> {
+/**
+ * Readable schemas, ascending. Oddities of the newest count for the table, those of older ones are warnings. With `latestOnly`
+ * the newest readable one alone.
+ */
+export async function readSchemas(
+  reading: Reading,
+  root: string,
+  files: readonly NumberedFile[],
+  latestOnly = false,
+): Promise<Schema[]> {
   const newest = files.at(-1)?.id;
-  const schemas = await reading.each('schema', `${root}schema/`, files, async ({ id, object }) => {
+  const readOne = async ({ id, object }: NumberedFile): Promise<Schema | undefined> => {
     const severity = id === newest ? 'degraded' : 'warning';
     const decoded = await reading.decode('schema', object.key, severity, (bytes) => decodeSchema(textOf(bytes), id), {
       mayBeGone: id !== newest,
@@ -40,8 +48,21 @@ export async function readSchemas(reading: Reading, root: string, files: readonl
     }
     // The file name is what snapshots refer to.
     return { ...decoded.schema, id };
-  });
+  };
+  if (latestOnly) {
+    for (const file of newestFirst(files)) {
+      const schema = await readOne(file);
+      if (schema) return [schema];
+    }
+    return [];
+  }
+  const schemas = await reading.each('schema', `${root}schema/`, files, readOne);
   return schemas.filter((schema) => schema !== undefined);
+}
+
+/** What is looked at for the latest state: older files only where newer ones cannot be read, and not for ever. */
+function newestFirst(files: readonly NumberedFile[]): NumberedFile[] {
+  return files.slice(-MAX_STEPS_BACK).reverse();
 }
 
 export interface SnapshotHistory {
@@ -51,11 +72,19 @@ export interface SnapshotHistory {
   readable: Snapshot[];
 }
 
-/** Reads all snapshot files. An unreadable newest one breaks the table, an older one degrades it. */
-export async function readSnapshots(reading: Reading, root: string, files: readonly NumberedFile[]): Promise<SnapshotHistory> {
+/**
+ * Reads all snapshot files. An unreadable newest one breaks the table, an older one degrades it. With `latestOnly` the newest
+ * readable one alone; ids are those of all files then.
+ */
+export async function readSnapshots(
+  reading: Reading,
+  root: string,
+  files: readonly NumberedFile[],
+  latestOnly = false,
+): Promise<SnapshotHistory> {
   const newest = files.at(-1)?.id;
   const history: SnapshotHistory = { ids: [], unreadable: [], readable: [] };
-  const read = await reading.each('snapshot', `${root}snapshot/`, files, async ({ id, object }) => {
+  const readOne = async ({ id, object }: NumberedFile) => {
     let gone = true;
     const decoded = await reading.decode(
       'snapshot',
@@ -69,7 +98,15 @@ export async function readSnapshots(reading: Reading, root: string, files: reado
       { mayBeGone: id !== newest },
     );
     return { id, object, decoded, gone };
-  });
+  };
+  const read: Awaited<ReturnType<typeof readOne>>[] = [];
+  if (latestOnly) {
+    for (const file of newestFirst(files)) {
+      read.unshift(await readOne(file));
+      if (read[0]?.decoded?.snapshot.id === file.id) break;
+    }
+    history.ids.push(...files.slice(0, files.length - read.length).map(({ id }) => id));
+  } else read.push(...(await reading.each('snapshot', `${root}snapshot/`, files, readOne)));
   for (const { id, object, decoded, gone } of read) {
     if (decoded === undefined) {
       if (gone && id !== newest) continue;

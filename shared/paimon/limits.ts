@@ -40,6 +40,9 @@ export const MAX_FILES_OF_A_KIND = 100_000;
 /** Branches of one table that are read as tables of their own. */
 export const MAX_BRANCHES = 1_000;
 
+/** Files looked at, from the newest on, for the newest readable schema or snapshot where no others are asked for. */
+export const MAX_STEPS_BACK = 20;
+
 /** Pages of one listing: ten million keys. */
 export const MAX_PAGES = 10_000;
 

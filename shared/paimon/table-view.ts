@@ -36,20 +36,22 @@ export interface ViewRequest {
   folders: Folders;
   /** Given with `full`: live files of every snapshot and tag. */
   sums?: SnapshotSums;
+  /** Of schemas and snapshots, only the newest. */
+  latestOnly?: boolean;
   /** What an earlier read left. */
   following?: Following;
 }
 
 /** Reads a table or a branch. Throws only what the store throws. */
 export async function readView(reading: Reading, request: ViewRequest): Promise<TableView> {
-  const { root, tableRoot, files, folders, sums } = request;
+  const { root, tableRoot, files, folders, sums, latestOnly } = request;
   const { problems } = reading;
   for (const key of files.strays) {
     problems.add('stray-name', 'warning', key, 'expected the name of a schema or snapshot, found another: left alone');
   }
   const [schemas, history, tags, consumers, changelogIds] = await Promise.all([
-    readSchemas(reading, root, files.schemas),
-    readSnapshots(reading, root, files.snapshots),
+    readSchemas(reading, root, files.schemas, latestOnly),
+    readSnapshots(reading, root, files.snapshots, latestOnly),
     folders.tag ? readTags(reading, root) : { tags: [], unreadable: [] },
     folders.consumer ? readConsumers(reading, root) : { consumers: new Map<string, bigint>(), unreadable: [] },
     folders.changelog ? readChangelogIds(reading, root) : [],

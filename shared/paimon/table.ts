@@ -20,6 +20,11 @@ export type { TableMetadata, TableView } from './table-metadata.ts';
 export interface ReadTableOptions {
   /** Adds what costs many reads: live files of every snapshot and tag, done marks, folders that metadata does not tell. */
   full?: boolean;
+  /**
+   * Reads the newest schema and the newest snapshot, and older ones only where these cannot be read. Ids are complete all the
+   * same; `schemas` and `snapshots` hold what was read. Not together with `full`.
+   */
+  latestOnly?: boolean;
   /** Adds commits to what an earlier read left there, instead of reading all manifests; takes what this one leaves. */
   following?: Following;
   signal?: AbortSignal | undefined;
@@ -31,7 +36,8 @@ export interface ReadTableOptions {
  *
  * Cost without `full`: two LISTs (one more for each of tag, consumer, changelog and branch folders that are there), and a GET
  * for each schema, snapshot, hint, tag and consumer file, two manifest lists, each manifest of the current snapshot, and its
- * index manifest and statistics file if it has any. Branches cost the same again, but for the manifests.
+ * index manifest and statistics file if it has any. With `latestOnly`, one schema and one snapshot. Branches cost the same
+ * again, but for the manifests.
  */
 export async function readTable(
   store: ObjectStore,
@@ -52,7 +58,8 @@ async function readOnce(
   options: ReadTableOptions,
 ): Promise<{ metadata: TableMetadata; missedCurrent: boolean }> {
   const { database, table, warehousePrefix } = location;
-  const { signal, full = false, following } = options;
+  const { signal, full = false, latestOnly = false, following } = options;
+  if (full && latestOnly) throw new Error('full and latestOnly exclude each other');
   const root = tablePrefix(warehousePrefix, database, table);
   const problems = new Problems();
   const reading = new Reading(store, problems, signal);
@@ -60,7 +67,7 @@ async function readOnce(
   if (files.schemas.length === 0)
     return { metadata: withoutSchema(location, root, files.changeToken, problems), missedCurrent: false };
   const sums = full ? new SnapshotSums(reading, root) : undefined;
-  const extra = { ...(sums && { sums }), ...(following && { following }) };
+  const extra = { latestOnly, ...(sums && { sums }), ...(following && { following }) };
   const view = await readView(reading, { branch: '', root, tableRoot: root, files, folders, ...extra });
   const branches = folders.branch ? await readBranches(reading, root, extra) : new Map<string, TableView | undefined>();
   for (const each of [view, ...branches.values()]) if (each) await addFolderFacts(reading, root, each, full);
@@ -92,7 +99,8 @@ export async function readBranch(
   const sums = options.full ? new SnapshotSums(reading, tableRoot) : undefined;
   const files = await listRoot(store, branchPrefix(tableRoot, branch), { signal: options.signal });
   if (files.schemas.length === 0 && files.snapshots.length === 0) return undefined;
-  const view = await readOneBranch(reading, tableRoot, branch, sums ? { sums } : {});
+  const latestOnly = options.latestOnly === true;
+  const view = await readOneBranch(reading, tableRoot, branch, { latestOnly, ...(sums && { sums }) });
   if (view === undefined) return undefined;
   await addFolderFacts(reading, tableRoot, view, options.full === true);
   return {
@@ -164,7 +172,7 @@ async function listFolders(
 async function readBranches(
   reading: Reading,
   tableRoot: string,
-  extra: Pick<ViewRequest, 'sums' | 'following'>,
+  extra: Pick<ViewRequest, 'sums' | 'following' | 'latestOnly'>,
 ): Promise<Map<string, TableView | undefined>> {
   const folder = `${tableRoot}branch/`;
   const listing = await CompleteListing.read(reading.store, { prefix: folder, delimiter: '/', signal: reading.signal });
@@ -189,7 +197,7 @@ async function readOneBranch(
   reading: Reading,
   tableRoot: string,
   branch: string,
-  extra: Pick<ViewRequest, 'sums' | 'following'>,
+  extra: Pick<ViewRequest, 'sums' | 'following' | 'latestOnly'>,
 ): Promise<TableView | undefined> {
   const root = branchPrefix(tableRoot, branch);
   const [files, folders] = await Promise.all([

@@ -1,8 +1,11 @@
+import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { AccessDenied, Unreachable } from '../../../shared/errors.ts';
+import { openDirectoryStore } from '../../../shared/object-store/directory.ts';
 import { probeTable, readTable, type TableMetadata } from '../../../shared/paimon/table.ts';
 import { toDocument } from '../../../shared/paimon/table-document.ts';
 import { listDatabases, listTables, listTablesWithTokens } from '../../../shared/paimon/warehouse.ts';
+import { fixtureWarehouses } from '../../fixtures/unpack.ts';
 import { MemoryStore } from './memory-store.ts';
 import { TableWriter } from './write-table.ts';
 
@@ -89,6 +92,57 @@ describe('requests', () => {
         ...['manifest-list-3', 'manifest-list-5', 'manifest-1', 'manifest-4'].map((name) => `get ${root}manifest/${name}`),
       ].sort(),
     );
+  });
+
+  test('latestOnly reads one schema and one snapshot, and the state is the same', async () => {
+    table.schema(1).schema(2, { comment: 'newest' });
+    table
+      .commit([{ name: 'a' }])
+      .commit([{ name: 'b' }])
+      .commit([{ name: 'c' }]);
+    const whole = await readTable(store, location);
+    store.requests.length = 0;
+    const latest = await readTable(store, location, { latestOnly: true });
+    expect(store.requests.filter((request) => /get .*(?:schema|snapshot)-\d/.test(request)).sort()).toEqual([
+      `get ${root}schema/schema-2`,
+      `get ${root}snapshot/snapshot-3`,
+    ]);
+    const { schemas, snapshots, ...rest } = whole;
+    expect(latest).toEqual({ ...rest, schemas: schemas.slice(-1), snapshots: snapshots.slice(-1) });
+  });
+
+  test('latestOnly gives the state of real tables', async () => {
+    const real = openDirectoryStore(join(await fixtureWarehouses(), 'written-java-2.0.0/main'));
+    let compared = 0;
+    for (const database of (await listDatabases(real, '')).items) {
+      for (const name of (await listTables(real, '', database)).items) {
+        const place = { warehousePrefix: '', database, table: name };
+        const whole = await readTable(real, place);
+        if (whole.status !== 'ok' || whole.problems.length > 0) continue;
+        const { schemas, snapshots, branches: _, ...rest } = whole;
+        expect(await readTable(real, place, { latestOnly: true })).toMatchObject({
+          ...rest,
+          schemas: schemas.slice(-1),
+          snapshots: snapshots.slice(-1),
+        });
+        compared++;
+      }
+    }
+    expect(compared).toBeGreaterThan(50);
+  });
+
+  test('latestOnly steps back from what cannot be read, as far as needed', async () => {
+    table.schema(1);
+    table
+      .commit([{ name: 'a' }])
+      .commit([{ name: 'b' }])
+      .commit([{ name: 'c' }]);
+    store.put(`${root}schema/schema-1`, '{');
+    store.put(`${root}snapshot/snapshot-3`, '{');
+    const whole = await readTable(store, location);
+    const latest = await readTable(store, location, { latestOnly: true });
+    expect(latest).toEqual({ ...whole, snapshots: whole.snapshots.slice(-1) });
+    expect([latest.status, latest.lastReadable!.snapshot.id, latest.schema!.id]).toEqual(['broken', 2n, 0n]);
   });
 
   test('manifests with DELETE entries are fetched once', async () => {
