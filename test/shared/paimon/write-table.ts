@@ -146,11 +146,11 @@ export class TableWriter {
   total = 0n;
   #manifests: { name: string; size: number; added: number; deleted: number }[] = [];
   #names = 0;
-  readonly store: MemoryStore;
+  readonly store: Pick<MemoryStore, 'put'>;
   readonly root: string;
   readonly partitioned: boolean;
 
-  constructor(store: MemoryStore, root: string, options: { partitioned?: boolean } = {}) {
+  constructor(store: Pick<MemoryStore, 'put'>, root: string, options: { partitioned?: boolean } = {}) {
     this.store = store;
     this.root = root;
     this.partitioned = options.partitioned ?? true;
