@@ -34,14 +34,16 @@ export type DenialReason =
 
 export abstract class DatamapError extends Error {
   abstract readonly code: string;
-  override get name(): string {
-    return this.constructor.name;
-  }
+  /** Written out in each class: a bundle shortens the names of classes, and people read this in logs and dead letters. */
+  abstract override readonly name: string;
 }
 
 /** Something we were given does not have the required form. `path` names the field, e.g. `environments.production.endpoint`. */
 export class InvalidInput extends DatamapError {
   readonly code = 'invalid';
+  override get name(): string {
+    return 'InvalidInput';
+  }
   constructor(
     readonly issues: ReadonlyArray<{ path: string; issue: string }>,
     options?: ErrorOptions,
@@ -56,6 +58,9 @@ export class InvalidInput extends DatamapError {
 /** The named thing does not exist, or is not visible to who asks. */
 export class NotFound extends DatamapError {
   readonly code = 'not-found';
+  override get name(): string {
+    return 'NotFound';
+  }
   constructor(
     readonly what: string,
     readonly evidence?: ServiceEvidence,
@@ -68,11 +73,17 @@ export class NotFound extends DatamapError {
 /** A concurrent change won; read again and repeat. */
 export class Conflict extends DatamapError {
   readonly code = 'conflict';
+  override get name(): string {
+    return 'Conflict';
+  }
 }
 
 /** The other side answered, and said no. `permission` is the action that was missing, such as `oss:ListObjects`. */
 export class AccessDenied extends DatamapError {
   readonly code = 'access-denied';
+  override get name(): string {
+    return 'AccessDenied';
+  }
   constructor(
     readonly what: string,
     readonly reason: DenialReason,
@@ -86,6 +97,9 @@ export class AccessDenied extends DatamapError {
 /** No usable answer: name not resolved, connection refused or cut, time-out, throttled, server error. Worth another try. */
 export class Unreachable extends DatamapError {
   readonly code = 'unreachable';
+  override get name(): string {
+    return 'Unreachable';
+  }
   constructor(
     readonly host: string,
     readonly reason: 'dns' | 'connect' | 'tls' | 'timeout' | 'cut' | 'throttled' | 'server-error' | 'bad-answer',
@@ -99,6 +113,9 @@ export class Unreachable extends DatamapError {
 /** Bytes that are not what their place says. `file` is the object's key; `offset` in bytes where known. */
 export class FormatError extends DatamapError {
   readonly code = 'format';
+  override get name(): string {
+    return 'FormatError';
+  }
   constructor(
     readonly file: string,
     readonly detail: { offset?: number; expected: string; found: string },
@@ -114,6 +131,9 @@ export class FormatError extends DatamapError {
 /** A well-formed thing that this version cannot read, such as a codec. */
 export class Unsupported extends DatamapError {
   readonly code = 'unsupported';
+  override get name(): string {
+    return 'Unsupported';
+  }
   constructor(
     readonly feature: string,
     readonly file?: string,
