@@ -1,25 +1,15 @@
-import { execFile } from 'node:child_process';
-import { cpSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { cached } from '../support/cached.ts';
 import { startDirectoryOss, startMinioOss, type TestOss } from '../support/oss.ts';
+import { paimonClient, runProgram as run, runPaimon } from '../support/paimon-java.ts';
 
 /** Clients that know nothing of this project, each in its own language, against the local OSS endpoint. */
 
 const here = import.meta.dirname;
 const PREPARING_MS = 15 * 60_000;
 const JAVA_MS = 5 * 60_000;
-
-async function run(command: string, args: string[], options: { cwd?: string; env?: NodeJS.ProcessEnv } = {}): Promise<string> {
-  const { stdout } = await promisify(execFile)(command, args, { ...options, maxBuffer: 16 * 1024 * 1024 }).catch(
-    (error: { stderr?: string; stdout?: string; message: string }) => {
-      throw new Error(`${command} failed: ${(error.stderr || error.stdout || error.message).slice(-4_000)}`);
-    },
-  );
-  return stdout;
-}
 
 const lastLine = (output: string) => JSON.parse(output.trim().split('\n').at(-1) ?? '') as Record<string, unknown>;
 
@@ -41,21 +31,11 @@ function pythonPackages(): Promise<string> {
   });
 }
 
-/** The Java client's classes and all jars it needs, side by side. */
-function javaClient(): Promise<string> {
-  const project = join(here, 'paimon-java');
-  const source = readFileSync(join(project, 'src/main/java/datamap/Warehouse.java'), 'utf8');
-  return cached('paimon-java', readFileSync(join(project, 'pom.xml'), 'utf8') + source, async (folder) => {
-    for (const part of ['pom.xml', 'src']) cpSync(join(project, part), join(folder, part), { recursive: true });
-    await run('mvn', ['-q', '-B', 'package'], { cwd: folder });
-  });
-}
-
 let packages: string;
 let java: string;
 beforeAll(async () => {
   packages = await pythonPackages();
-  java = await javaClient();
+  java = await paimonClient();
 }, PREPARING_MS);
 
 describe.each([
@@ -120,17 +100,8 @@ describe.each([
     });
   });
 
-  /** One answer for each command, all in one process: starting Java is what takes long. */
   async function paimon(...commands: string[][]) {
-    const classPath = readFileSync(join(java, 'target', 'classpath.txt'), 'utf8').trim();
-    const warehouse = `oss://${oss.bucket}/java/warehouse`;
-    const program = ['-Xmx512m', '-cp', `${join(java, 'target', 'classes')}:${classPath}`, 'datamap.Warehouse'];
-    const list = commands.flatMap((command, i) => (i === 0 ? command : ['--', ...command]));
-    const output = await run('java', [...program, oss.url, ...keys(), warehouse, ...list]);
-    return output
-      .split('\n')
-      .filter((line) => line.startsWith('{'))
-      .map((line) => JSON.parse(line));
+    return runPaimon(java, { url: oss.url, keys: keys(), warehouse: `oss://${oss.bucket}/java/warehouse` }, commands);
   }
 
   it('Paimon’s own oss:// file access writes, alters, renames, reads and drops tables', { timeout: JAVA_MS }, async () => {
