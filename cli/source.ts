@@ -5,6 +5,7 @@ import { EXIT, Failure, wrongUse } from './failure.ts';
 import { formatTable, humanTime, printJson, printLine, visible } from './output.ts';
 import { startProgress } from './progress.ts';
 import { type Run, runLine, runSummary } from './runs.ts';
+import { eventsCommand } from './source-events.ts';
 import { readSourceFile } from './source-file.ts';
 import { waitUntil } from './wait.ts';
 
@@ -64,6 +65,7 @@ export function sourceCommand(): Command {
     .addCommand(showCommand())
     .addCommand(testCommand())
     .addCommand(collectCommand())
+    .addCommand(eventsCommand())
     .addCommand(cloneCommand())
     .addCommand(removeCommand());
 }

@@ -45,6 +45,7 @@ export const ACCESS: Readonly<Record<string, Access>> = {
   [`POST ${ENVIRONMENT}/connectivity-tests`]: 'operator',
   [`GET ${ENVIRONMENT}/connectivity-tests/:id`]: 'viewer',
   [`GET ${ENVIRONMENT}/policies`]: 'operator',
+  [`GET ${ENVIRONMENT}/event-setup`]: 'operator',
   [`GET ${ENVIRONMENT}/folders`]: 'operator',
   [`POST ${W}/folders`]: 'operator',
 

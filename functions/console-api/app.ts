@@ -22,6 +22,7 @@ import { addConnectivityTests } from './routes/connectivity-tests.ts';
 import { addDataSources } from './routes/data-sources.ts';
 import { addDeadLetters } from './routes/dead-letters.ts';
 import { addDocs } from './routes/docs.ts';
+import { addEventSetup } from './routes/event-setup.ts';
 import { addFolders } from './routes/folders.ts';
 import { addOperations } from './routes/operations.ts';
 import { addPolicies } from './routes/policies.ts';
@@ -90,6 +91,7 @@ export function createApp(): App {
   addDataSources(app);
   addConnectivityTests(app);
   addPolicies(app);
+  addEventSetup(app);
   addFolders(app);
   addCollectionRuns(app);
   addTables(app);

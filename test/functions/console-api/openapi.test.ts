@@ -149,6 +149,7 @@ it('answers as the document says, with nothing undeclared', async () => {
     ['post', `${W}/data-sources/{name}/clone`, '/data-sources/described/clone', { name: 'third' }],
     ['get', `${E}/connectivity-tests`, '/data-sources/described/environments/production/connectivity-tests'],
     ['get', `${E}/connectivity-tests/{id}`, `/data-sources/described/environments/production/connectivity-tests/${test.body.id}`],
+    ['get', `${E}/event-setup`, '/data-sources/described/environments/production/event-setup'],
     ['get', `${E}/policies`, '/data-sources/described/environments/production/policies'],
     ['get', `${W}/collection-runs`, '/collection-runs'],
     ['get', `${W}/collection-runs/{id}`, `/collection-runs/${run.body.id}`],
