@@ -14,6 +14,7 @@ export type {
   StoredObject,
 } from './object-store/object-store.ts';
 export { metered, newMeter, type RequestMeter } from './object-store/request-meter.ts';
+export { type FileDetails, type FileGroup, readFileDetails } from './paimon/file-details.ts';
 export { type SchemaChange, type SchemaStep, schemaChanges, schemaTimeline } from './paimon/schema-changes.ts';
 export {
   type Problem,

@@ -67,15 +67,20 @@ export function readListedManifest(
   severity: Severity,
   onEntry: OnRow,
   keep = false,
+  more: readonly string[] = [],
 ): Promise<true | undefined> {
   const decode = async (bytes: Uint8Array): Promise<true> => {
     let added = 0;
     let deleted = 0;
-    await readManifest(bytes, (slots) => {
-      if (slots[0] === ADD) added++;
-      else deleted++;
-      onEntry(slots);
-    });
+    await readManifest(
+      bytes,
+      (slots) => {
+        if (slots[0] === ADD) added++;
+        else deleted++;
+        onEntry(slots);
+      },
+      more,
+    );
     if (added !== meta.addedFiles || deleted !== meta.deletedFiles) {
       throw new Damage(
         `${meta.addedFiles} ADD and ${meta.deletedFiles} DELETE entries as its list says`,
@@ -98,24 +103,37 @@ export async function readLiveFiles(
   manifests: readonly ManifestMeta[],
   severity: Severity,
 ): Promise<LiveFiles | undefined> {
-  const cancelled = new Cancelled();
   const live = new LiveFiles();
+  const whole = await readLiveEntries(reading, tableRoot, manifests, severity, (slots) => live.add(slots));
+  return whole ? live : undefined;
+}
+
+/** As `readLiveFiles`, entry by entry, with `more` columns; false when any manifest cannot be read. */
+export async function readLiveEntries(
+  reading: Reading,
+  tableRoot: string,
+  manifests: readonly ManifestMeta[],
+  severity: Severity,
+  onLive: OnRow,
+  more: readonly string[] = [],
+): Promise<boolean> {
+  const cancelled = new Cancelled();
   const add: OnRow = (slots) => {
-    if (slots[0] === ADD && !cancelled.has(slots)) live.add(slots);
+    if (slots[0] === ADD && !cancelled.has(slots)) onLive(slots);
   };
   const collect: OnRow = (slots) => {
     if (slots[0] === DELETE) cancelled.add(slots);
   };
   const withDeletes = manifests.filter((manifest) => manifest.deletedFiles > 0);
   const read = (list: readonly ManifestMeta[], onEntry: OnRow, keep = false) =>
-    Promise.all(list.map((manifest) => readListedManifest(reading, tableRoot, manifest, severity, onEntry, keep)));
+    Promise.all(list.map((manifest) => readListedManifest(reading, tableRoot, manifest, severity, onEntry, keep, more)));
   const first = await read(withDeletes, collect, true);
-  if (first.includes(undefined)) return undefined;
+  if (first.includes(undefined)) return false;
   const second = await read(
     manifests.filter((manifest) => manifest.addedFiles > 0 || manifest.deletedFiles === 0),
     add,
   );
-  return second.includes(undefined) ? undefined : live;
+  return !second.includes(undefined);
 }
 
 /** Turns sums into the state that people see: typed partitions with their folders, in the order of the folders. */

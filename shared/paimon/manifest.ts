@@ -41,8 +41,11 @@ export const SLOT = {
 export const ADD = 0;
 export const DELETE = 1;
 
-/** Decodes a manifest entry by entry; required columns are checked. Throws Damage, NotReadable or OverLimit. */
-export function readManifest(file: Uint8Array, onEntry: OnRow): Promise<ContainerInfo> {
+/**
+ * Decodes a manifest entry by entry; required columns are checked. Slots of `more` columns come after those of `SLOT`. Throws
+ * Damage, NotReadable or OverLimit.
+ */
+export function readManifest(file: Uint8Array, onEntry: OnRow, more: readonly string[] = []): Promise<ContainerInfo> {
   const check: OnRow = (slots) => {
     if (slots[SLOT.version] !== 2) throw new Damage('manifest entries of version 2', String(slots[SLOT.version]));
     const kind = slots[SLOT.kind];
@@ -59,7 +62,7 @@ export function readManifest(file: Uint8Array, onEntry: OnRow): Promise<Containe
     if (!isInteger(slots[deleteRowCount])) throw new Damage('a count in _DELETE_ROW_COUNT', String(slots[deleteRowCount]));
     onEntry(slots);
   };
-  return readContainer(file, MANIFEST_COLUMNS, check, RAW);
+  return readContainer(file, [...MANIFEST_COLUMNS, ...more], check, RAW);
 }
 
 /** Names are looked at only to match a DELETE, and for their last letters. */

@@ -37,6 +37,7 @@ test('the reader stands by itself under its public name', async () => {
       'newMeter',
       'probeTable',
       'readBranch',
+      'readFileDetails',
       'schemaChanges',
     ],
   });
