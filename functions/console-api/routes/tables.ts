@@ -1,6 +1,7 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { EnvironmentName } from '../../../shared/messages.ts';
 import type { TenantTransaction } from '../../../shared/store/database.ts';
+import { withLiveHistory } from '../../../shared/store/live-history.ts';
 import {
   getTable,
   getTableDocument,
@@ -297,7 +298,7 @@ function detailOf(row: TableDetail): z.infer<typeof TableDetailAnswer> {
 
 /** The reader's document put together again: its own fields and the partitions that have rows of their own. */
 async function fullOf(tx: TenantTransaction, table: TableDetail): Promise<Record<string, unknown>> {
-  const document = await getTableDocument(tx, table.rowId);
+  const document = await withLiveHistory(tx, table.rowId, await getTableDocument(tx, table.rowId));
   const { branches } = document;
   if (!isRecord(branches)) return withPartitions(tx, table, '', document);
   const whole: [string, unknown][] = [];
